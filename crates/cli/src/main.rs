@@ -1,0 +1,2 @@
+//! The `tiffin` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! tiffin-orders
