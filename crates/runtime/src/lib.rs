@@ -1,1 +1,31 @@
-//! tiffin-runtime
+//! What a long-running program needs around its own work: settings, logs, health, HTTP, keys, a graceful stop.
+
+mod admin;
+pub mod config;
+mod error;
+mod held;
+mod http;
+pub mod keys;
+mod leash;
+mod lifecycle;
+pub mod program;
+mod secret;
+mod settings;
+pub mod telemetry;
+mod tls;
+mod traceparent;
+
+pub use admin::{Admin, Readiness};
+pub use error::Error;
+pub use http::{HttpServer, bind};
+pub use keys::{Holder, Keys};
+pub use leash::Leash;
+pub use lifecycle::{Ending, Lifecycle};
+pub use program::{Process, Settings, main};
+pub use secret::Secret;
+pub use settings::{Common, HttpSettings, KeySettings, LogFormat, LogSettings, NatsSettings};
+pub use traceparent::{NotATraceParent, Sampler, TraceParent};
+
+/// Every program that uses this crate allocates through mimalloc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

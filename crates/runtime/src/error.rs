@@ -1,0 +1,46 @@
+//! What can go wrong in a program before it serves.
+
+use std::{fmt::Display, io, net::SocketAddr, path::PathBuf};
+
+/// The program cannot start or go on; `main` prints it as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting makes no sense; the program exits with 2.
+    #[error("{0}")]
+    Setting(String),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({setting}): {}", reason(.source))]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The setting that names the address.
+        setting: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A certificate or its key cannot be used.
+    #[error("cannot use the TLS certificate: {0}")]
+    Tls(String),
+}
+
+impl Error {
+    /// A setting that makes no sense, with the reason.
+    pub fn setting(name: impl Display, reason: impl Display) -> Self {
+        Self::Setting(format!("{name}: {reason}"))
+    }
+}
+
+fn reason(source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => "the port is in use by another program".to_owned(),
+        _ => source.to_string(),
+    }
+}

@@ -1,0 +1,255 @@
+//! Serves a router over HTTP/1.1: a cap on connections, time limits for slow clients, a graceful stop.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Error, HttpSettings, Lifecycle, held::Held, tls};
+
+/// How long a new connection has for its TLS handshake and for the head of its first request.
+const FIRST_HEAD: Duration = Duration::from_secs(5);
+
+/// How long a connection may be idle between two requests, the head of the second included. It is above the 60 s that
+/// common load balancers keep idle connections for, so that they never send a request into a connection being closed.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// Listens on `address`; an error names `setting` as where to change it.
+pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| Error::Listen {
+        address,
+        setting,
+        source,
+    })
+}
+
+/// An HTTP server that listens and does not answer yet, so that a port in use is noticed before anything else is done.
+pub struct HttpServer {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    connections: Arc<Semaphore>,
+}
+
+/// What every connection of a server shares.
+struct Connection {
+    router: Router,
+    lifecycle: Lifecycle,
+}
+
+impl HttpServer {
+    /// Listens where the settings say, and reads their certificate.
+    pub async fn bind(settings: &HttpSettings) -> Result<Self, Error> {
+        let tls = match (&settings.tls_cert, &settings.tls_key) {
+            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+            _ => None,
+        };
+        let listener = bind(settings.listen, "TIFFIN_LISTEN").await?;
+        Ok(Self {
+            listener,
+            tls,
+            connections: Arc::new(Semaphore::new(settings.max_connections)),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Whether it speaks TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Answers by `router` until the lifecycle's soft token; then no connection is accepted, and each open one is
+    /// closed after the request that it is answering.
+    pub fn serve(self, router: Router, lifecycle: &Lifecycle) {
+        let shared = Arc::new(Connection {
+            router,
+            lifecycle: lifecycle.clone(),
+        });
+        lifecycle.spawn("http", self.accept(shared));
+    }
+
+    async fn accept(self, shared: Arc<Connection>) {
+        let soft = shared.lifecycle.soft.clone();
+        while let Some((stream, permit)) = soft.run_until_cancelled(self.next()).await {
+            let (shared, tls) = (Arc::clone(&shared), self.tls.clone());
+            let tracker = shared.lifecycle.tracker.clone();
+            tracker.spawn(async move {
+                let Some(tls) = tls else {
+                    return shared.answer(Held::new(stream, permit)).await;
+                };
+                // A failed or slow handshake is the client's affair.
+                if let Ok(Ok(stream)) = timeout(FIRST_HEAD, tls.accept(stream)).await {
+                    shared.answer(Held::new(stream, permit)).await;
+                }
+            });
+        }
+    }
+
+    async fn next(&self) -> (TcpStream, OwnedSemaphorePermit) {
+        loop {
+            // The semaphore is never closed.
+            let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else {
+                std::future::pending().await
+            };
+            match self.listener.accept().await {
+                Ok((stream, _peer)) => {
+                    // Without it an answer may wait for an acknowledgement; it is not fatal if it cannot be set.
+                    let _unimportant = stream.set_nodelay(true);
+                    return (stream, permit);
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: wait for some to be given back.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Connection {
+    async fn answer(&self, stream: Held<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>) {
+        let arrived = Arc::new(Notify::new());
+        let first = Arc::clone(&arrived);
+        let router = TowerToHyperService::new(self.router.clone().into_service::<Incoming>());
+        let service = service_fn(move |request: Request<Incoming>| {
+            first.notify_one();
+            hyper::service::Service::call(&router, request)
+        });
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(IDLE);
+        let connection = builder
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let arrival = timeout(FIRST_HEAD, arrived.notified());
+        tokio::select! {
+            _ended = connection.as_mut() => return,
+            () = self.lifecycle.soft.cancelled() => {}
+            late = arrival => if late.is_err() { return },
+        }
+        tokio::select! {
+            _ended = connection.as_mut() => return,
+            () = self.lifecycle.soft.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            _ended = connection => {}
+            () = self.lifecycle.hard.cancelled() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::oneshot,
+    };
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
+
+    async fn server(max_connections: usize, router: Router) -> (SocketAddr, Lifecycle) {
+        let lifecycle = Lifecycle::new(Duration::from_secs(20));
+        let listen = ([127, 0, 0, 1], 0).into();
+        let settings = HttpSettings {
+            listen,
+            max_connections,
+            tls_cert: None,
+            tls_key: None,
+        };
+        let server = HttpServer::bind(&settings).await.unwrap();
+        let address = server.address().unwrap();
+        server.serve(router, &lifecycle);
+        (address, lifecycle)
+    }
+
+    async fn read_until(stream: &mut TcpStream, end: &str) {
+        let mut seen = Vec::new();
+        while !seen.ends_with(end.as_bytes()) {
+            assert_ne!(
+                stream.read_buf(&mut seen).await.unwrap(),
+                0,
+                "{}",
+                String::from_utf8_lossy(&seen)
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_sends_no_request_is_closed_after_five_seconds() {
+        let (address, _lifecycle) = server(10, Router::new()).await;
+        let started = tokio::time::Instant::now();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HT").await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.is_empty());
+        assert_eq!(started.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_connection_above_the_cap_is_answered_when_another_closes() {
+        let (address, _lifecycle) = server(1, Router::new().route("/", get(async || "done"))).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first.write_all(REQUEST).await.unwrap();
+        read_until(&mut first, "done").await;
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(REQUEST).await.unwrap();
+        let answered = read_until(&mut second, "done");
+        tokio::pin!(answered);
+        assert!(
+            timeout(Duration::from_millis(200), answered.as_mut())
+                .await
+                .is_err()
+        );
+        drop(first);
+        timeout(Duration::from_secs(10), answered).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stop_finishes_the_request_at_hand_and_takes_no_other() {
+        let (entered, was_entered) = oneshot::channel();
+        let (release, released) = oneshot::channel::<()>();
+        let once = Arc::new(std::sync::Mutex::new(Some((entered, released))));
+        let slow = async move || {
+            let (entered, released) = once.lock().unwrap().take().unwrap();
+            entered.send(()).unwrap();
+            released.await.unwrap();
+            "done"
+        };
+        let (address, lifecycle) = server(10, Router::new().route("/", get(slow))).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(REQUEST).await.unwrap();
+        was_entered.await.unwrap();
+        lifecycle.soft.cancel();
+        let finished = tokio::spawn({
+            let lifecycle = lifecycle.clone();
+            async move { lifecycle.finished().await }
+        });
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        release.send(()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("done"), "{answer}");
+        assert_eq!(finished.await.unwrap(), crate::Ending::Clean);
+    }
+}

@@ -1,0 +1,97 @@
+//! What every `main` does: read the settings, start logging, run, stop in order, and say in one line what is wrong.
+
+use std::{fmt::Display, process::ExitCode};
+
+use clap::Parser;
+
+use crate::{
+    Admin, Common, Error, Lifecycle, Sampler,
+    config::{self, Stop},
+    lifecycle::Ending,
+    telemetry,
+};
+
+/// The exit code of a wrong setting.
+pub const WRONG_SETTING: u8 = 2;
+
+/// The command line of a service.
+pub trait Settings: Parser {
+    /// The settings that all services share.
+    fn common(&self) -> &Common;
+}
+
+/// What a service starts with.
+#[derive(Clone)]
+pub struct Process {
+    /// When to stop, and the tracker for every task.
+    pub lifecycle: Lifecycle,
+    /// The admin server; it listens already.
+    pub admin: Admin,
+    /// Which new traces are sampled.
+    pub sampler: Sampler,
+}
+
+/// Runs a service: `start` sets everything up and returns, and what it spawned on the lifecycle runs until SIGTERM or
+/// SIGINT. Exits with 0 after a clean stop, 2 if a setting is wrong, else 1.
+pub fn main<S: Settings>(start: impl AsyncFnOnce(S, Process) -> anyhow::Result<()>) -> ExitCode {
+    let settings = match config::parse::<S>() {
+        Ok(settings) => settings,
+        Err(Stop::Said(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(Stop::Wrong(error)) => return complain(&error, WRONG_SETTING),
+    };
+    match serve(settings, start) {
+        Ok(Ending::Clean) => ExitCode::SUCCESS,
+        Ok(Ending::Failed) => ExitCode::FAILURE,
+        Err(error) => complain(&format_args!("{error:#}"), exit_code(&error)),
+    }
+}
+
+fn serve<S: Settings>(
+    settings: S,
+    start: impl AsyncFnOnce(S, Process) -> anyhow::Result<()>,
+) -> anyhow::Result<Ending> {
+    telemetry::init(&settings.common().log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ending = runtime.block_on(run(settings, start));
+    // A blocking call that hangs must not keep the process.
+    runtime.shutdown_background();
+    ending
+}
+
+async fn run<S: Settings>(
+    settings: S,
+    start: impl AsyncFnOnce(S, Process) -> anyhow::Result<()>,
+) -> anyhow::Result<Ending> {
+    let common = settings.common().clone();
+    let lifecycle = Lifecycle::new(common.grace);
+    lifecycle.stop_on_signals()?;
+    let admin = Admin::start(common.admin_listen, &lifecycle).await?;
+    let process = Process {
+        lifecycle: lifecycle.clone(),
+        admin,
+        sampler: Sampler::new(common.trace_ratio),
+    };
+    // A signal during the start ends the start.
+    if let Some(started) = lifecycle.soft.run_until_cancelled(start(settings, process)).await {
+        started?;
+    }
+    Ok(lifecycle.finished().await)
+}
+
+/// 2 if a setting is to blame, else 1.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let setting = error
+        .chain()
+        .any(|cause| matches!(cause.downcast_ref(), Some(Error::Setting(_))));
+    if setting { WRONG_SETTING } else { 1 }
+}
+
+/// Says on standard error, in one line, what is wrong.
+pub fn complain(error: &dyn Display, code: u8) -> ExitCode {
+    let line = error.to_string().replace('\n', " ");
+    eprintln!("error: {line}");
+    ExitCode::from(code)
+}

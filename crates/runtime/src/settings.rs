@@ -1,0 +1,132 @@
+//! The settings that several programs share; each field's text is its manual.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use crate::Secret;
+
+/// What every service has: how it logs, where its health is asked for, how long it may take to stop.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// How the program logs.
+    #[command(flatten)]
+    pub log: LogSettings,
+    /// Where `/livez`, `/readyz` and `/metrics` are answered.
+    #[arg(
+        long,
+        env = "TIFFIN_ADMIN_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:9464"
+    )]
+    pub admin_listen: SocketAddr,
+    /// How long a stop may take: a number of seconds, at most 25.
+    #[arg(long, env = "TIFFIN_GRACE", value_name = "SECONDS", default_value = "20", value_parser = grace)]
+    pub grace: Duration,
+    /// Which share of new traces is sampled, from 0 to 1; a trace that a caller sampled stays sampled.
+    #[arg(long, env = "TIFFIN_TRACE_RATIO", value_name = "RATIO", default_value = "0.01", value_parser = ratio)]
+    pub trace_ratio: f64,
+}
+
+/// How a program logs.
+#[derive(Clone, Debug, Args)]
+pub struct LogSettings {
+    /// What is logged, as in `info` or `info,tiffin_bus=debug`.
+    #[arg(
+        long = "log",
+        env = "TIFFIN_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    pub filter: String,
+    /// How a line looks: `auto` is text on a terminal and JSON elsewhere.
+    #[arg(
+        long = "log-format",
+        env = "TIFFIN_LOG_FORMAT",
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t
+    )]
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// Lines for people.
+    Text,
+}
+
+/// Where and how HTTP is served.
+#[derive(Clone, Debug, Args)]
+pub struct HttpSettings {
+    /// Where GraphQL is served.
+    #[arg(
+        long,
+        env = "TIFFIN_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+    /// How many connections may be open at a time; more wait to be accepted.
+    #[arg(
+        long,
+        env = "TIFFIN_MAX_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value_t = 20_000
+    )]
+    pub max_connections: usize,
+    /// A certificate chain in PEM; with it only TLS is spoken.
+    #[arg(long, env = "TIFFIN_TLS_CERT", value_name = "PATH", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key in PEM.
+    #[arg(long, env = "TIFFIN_TLS_KEY", value_name = "PATH", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// Which NATS server is used.
+#[derive(Clone, Debug, Args)]
+pub struct NatsSettings {
+    /// The NATS server, or several, separated by commas; may carry credentials.
+    #[arg(
+        long,
+        env = "TIFFIN_NATS_URL",
+        value_name = "URL",
+        default_value = "nats://127.0.0.1:4222",
+        hide_env_values = true
+    )]
+    pub nats_url: Secret,
+}
+
+/// Which API keys are accepted.
+#[derive(Clone, Debug, Default, Args)]
+pub struct KeySettings {
+    /// A file of API keys; it is read again within 5 seconds of a change.
+    #[arg(long, env = "TIFFIN_KEYS", value_name = "PATH")]
+    pub keys: Option<PathBuf>,
+    /// The API key of the customers' front end.
+    #[arg(long, env = "TIFFIN_API_KEY", value_name = "KEY", hide_env_values = true)]
+    pub api_key: Option<Secret>,
+    /// The API key of the operator.
+    #[arg(long, env = "TIFFIN_OPERATOR_KEY", value_name = "KEY", hide_env_values = true)]
+    pub operator_key: Option<Secret>,
+}
+
+fn grace(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 0..=25) => Ok(Duration::from_secs(seconds)),
+        _ => Err("not a number of seconds from 0 to 25".to_owned()),
+    }
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err("not a number from 0 to 1".to_owned()),
+    }
+}
