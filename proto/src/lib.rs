@@ -1,1 +1,29 @@
-//! tiffin-proto
+//! Package `tiffin.order.v1`: what stands in the log, on the bus and in requests, and how it becomes a pure order.
+
+mod bus;
+mod decode;
+mod encode;
+mod json;
+mod message;
+mod words;
+
+pub use bus::{bus_payload, decode_bus};
+pub use decode::{
+    DecodeError, Envelope, apply, decode_fact, note, parked_message, public, recorded, workflow,
+};
+pub use encode::{Context, Encoded, encode, encode_parked_message, encode_workflow};
+pub use json::{JsonError, from_json, to_json};
+pub use message::{cancel_reason, order_message};
+pub use words::kind;
+
+/// The version of the facts' schema that this build writes, and the newest that it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The compiled protobuf files: a serialised `google.protobuf.FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The generated messages.
+#[expect(clippy::pedantic, reason = "generated")]
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/tiffin.order.v1.rs"));
+}

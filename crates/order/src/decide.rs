@@ -84,7 +84,18 @@ pub fn decide(
         Input::Start => start(order, workflow)?,
         Input::Wake => wake(order, workflow, now)?,
         Input::Cancel { reason, note } => cancel(order, reason, note)?,
-        Input::Park { what, reason, attempts } => park(order, Fact::Parked { what, reason, attempts })?,
+        Input::Park {
+            what,
+            reason,
+            attempts,
+        } => park(
+            order,
+            Fact::Parked {
+                what,
+                reason,
+                attempts,
+            },
+        )?,
     };
     Ok(facts.into_iter().collect())
 }
@@ -124,9 +135,10 @@ fn cancel(order: &Order, reason: Reason, note: Option<Arc<str>>) -> Result<Optio
     match order.status() {
         None => Err(Refusal::NotFound),
         Some(Status::Cancelled) => Ok(None),
-        Some(status) if status.is_cancellable() => {
-            Ok(Some(NewFact { fact: Fact::Cancelled { reason }, note }))
-        }
+        Some(status) if status.is_cancellable() => Ok(Some(NewFact {
+            fact: Fact::Cancelled { reason },
+            note,
+        })),
         Some(status) => Err(Refusal::NotCancellable { status }),
     }
 }
@@ -145,13 +157,32 @@ fn started(workflow: &Workflow) -> Fact {
     let transition = if first.wait == Duration::ZERO {
         elapsed(workflow, first.name)
     } else {
-        let next = Some(Open { step: first.name, attempt: 1, wait: first.wait });
-        Transition { status: None, cause: Cause::Start, next }
+        let next = Some(Open {
+            step: first.name,
+            attempt: 1,
+            wait: first.wait,
+        });
+        Transition {
+            status: None,
+            cause: Cause::Start,
+            next,
+        }
     };
-    Fact::Started { workflow: *workflow.id(), transition }
+    Fact::Started {
+        workflow: *workflow.id(),
+        transition,
+    }
 }
 
 fn elapsed(workflow: &Workflow, step: StepName) -> Transition {
-    let next = workflow.after(step).map(|next| Open { step: next.name, attempt: 1, wait: next.wait });
-    Transition { status: Some(step.reaches()), cause: Cause::Elapsed(step), next }
+    let next = workflow.after(step).map(|next| Open {
+        step: next.name,
+        attempt: 1,
+        wait: next.wait,
+    });
+    Transition {
+        status: Some(step.reaches()),
+        cause: Cause::Elapsed(step),
+        next,
+    }
 }

@@ -14,7 +14,10 @@ pub struct InvalidInput {
 
 impl InvalidInput {
     pub(crate) fn new(field: impl Into<String>, problem: Problem) -> Self {
-        Self { field: field.into(), problem }
+        Self {
+            field: field.into(),
+            problem,
+        }
     }
 
     /// The same problem, seen from the value that contains this one.

@@ -57,7 +57,13 @@ pub struct Details {
 impl Details {
     /// The details after a change that the customer can see.
     fn changed(self, status: Status, reason: Option<Reason>, at: OffsetDateTime) -> Self {
-        Self { status, reason, version: self.version.next(), updated_at: at, ..self }
+        Self {
+            status,
+            reason,
+            version: self.version.next(),
+            updated_at: at,
+            ..self
+        }
     }
 }
 
@@ -145,9 +151,12 @@ pub fn evolve(order: Order, fact: &Fact, at: OffsetDateTime) -> Order {
         (Order::Placed(details), Fact::Started { workflow, transition }) => {
             moved(details, *workflow, transition, at)
         }
-        (Order::Running { details, workflow, .. }, Fact::Advanced(transition)) => {
-            moved(details, workflow, transition, at)
-        }
+        (
+            Order::Running {
+                details, workflow, ..
+            },
+            Fact::Advanced(transition),
+        ) => moved(details, workflow, transition, at),
         (
             Order::Placed(details) | Order::Running { details, .. } | Order::Parked(details),
             Fact::Cancelled { reason },
@@ -165,7 +174,12 @@ fn moved(details: Details, workflow: WorkflowId, transition: &Transition, at: Of
         None => details,
     };
     match transition.next {
-        Some(open) => Order::Running { details, workflow, open, since: at },
+        Some(open) => Order::Running {
+            details,
+            workflow,
+            open,
+            since: at,
+        },
         None => Order::Finished(details),
     }
 }

@@ -117,7 +117,10 @@ mod tests {
     #[test]
     fn names_are_trimmed_and_their_order_kept() {
         let products = Products::parse([("  Dal  ", 1), ("Ragù\u{a0}", 1000)]).unwrap();
-        let lines: Vec<_> = products.iter().map(|p| (p.name.as_str(), p.quantity.get())).collect();
+        let lines: Vec<_> = products
+            .iter()
+            .map(|p| (p.name.as_str(), p.quantity.get()))
+            .collect();
         assert_eq!(lines, [("Dal", 1), ("Ragù", 1000)]);
     }
 
@@ -126,14 +129,32 @@ mod tests {
         let at = |field: &str, problem| (field.to_owned(), problem);
         let good = || line("Dal", 1);
         assert_eq!(refused(vec![]), at("products", Problem::NoProducts));
-        assert_eq!(refused(vec![good(); 101]), at("products", Problem::TooManyProducts));
-        assert_eq!(refused(vec![good(), line(" \t ", 1)]), at("products[1].name", Problem::BlankName));
-        assert_eq!(refused(vec![line(&"x".repeat(201), 1)]), at("products[0].name", Problem::NameTooLong));
-        assert_eq!(refused(vec![line("a\nb", 1)]), at("products[0].name", Problem::ControlCharacter));
-        assert_eq!(refused(vec![line(&"ü".repeat(200), 1); 21]), at("products", Problem::NamesTooLong));
+        assert_eq!(
+            refused(vec![good(); 101]),
+            at("products", Problem::TooManyProducts)
+        );
+        assert_eq!(
+            refused(vec![good(), line(" \t ", 1)]),
+            at("products[1].name", Problem::BlankName)
+        );
+        assert_eq!(
+            refused(vec![line(&"x".repeat(201), 1)]),
+            at("products[0].name", Problem::NameTooLong)
+        );
+        assert_eq!(
+            refused(vec![line("a\nb", 1)]),
+            at("products[0].name", Problem::ControlCharacter)
+        );
+        assert_eq!(
+            refused(vec![line(&"ü".repeat(200), 1); 21]),
+            at("products", Problem::NamesTooLong)
+        );
         for quantity in [0, -1, 1001, i64::MAX, i64::MIN, 65_537] {
             let field = "products[1].quantity";
-            assert_eq!(refused(vec![good(), line("Roti", quantity)]), at(field, Problem::Quantity));
+            assert_eq!(
+                refused(vec![good(), line("Roti", quantity)]),
+                at(field, Problem::Quantity)
+            );
         }
     }
 

@@ -21,8 +21,14 @@ pub enum Status {
 
 impl Status {
     /// Every status, in the order of the happy path, then [`Status::Cancelled`].
-    pub const ALL: [Self; 6] =
-        [Self::Pending, Self::Paid, Self::Preparing, Self::OutForDelivery, Self::Delivered, Self::Cancelled];
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Paid,
+        Self::Preparing,
+        Self::OutForDelivery,
+        Self::Delivered,
+        Self::Cancelled,
+    ];
 
     /// The name in the GraphQL schema, in headers and in JSON.
     pub const fn as_str(self) -> &'static str {

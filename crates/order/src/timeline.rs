@@ -44,8 +44,24 @@ pub struct Change {
 pub fn timeline(events: impl IntoIterator<Item = Recorded>) -> Vec<Change> {
     events
         .into_iter()
-        .filter_map(|Recorded { version, status, reason, actor, note, at }| {
-            Some(Change { version: version?, status: status?, at, actor, reason, note })
-        })
+        .filter_map(
+            |Recorded {
+                 version,
+                 status,
+                 reason,
+                 actor,
+                 note,
+                 at,
+             }| {
+                Some(Change {
+                    version: version?,
+                    status: status?,
+                    at,
+                    actor,
+                    reason,
+                    note,
+                })
+            },
+        )
         .collect()
 }

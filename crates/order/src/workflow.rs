@@ -112,7 +112,11 @@ impl Workflow {
     fn new(steps: [Step; 4]) -> Self {
         let text = canonical(&steps);
         let id = WorkflowId(Sha256::digest(&text).into());
-        Self { id, text: text.into(), steps }
+        Self {
+            id,
+            text: text.into(),
+            steps,
+        }
     }
 
     /// The same workflow with every wait divided by `speed`, to the microsecond. Its identity stays.
@@ -123,8 +127,10 @@ impl Workflow {
         if speed > 0.0 {
             for step in &mut self.steps {
                 let seconds = step.wait.as_secs_f64() / speed;
-                let wait = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-                step.wait = wait - Duration::from_nanos(u64::from(wait.subsec_nanos() % 1000));
+                let micros = Duration::try_from_secs_f64(seconds)
+                    .unwrap_or(Duration::MAX)
+                    .as_micros();
+                step.wait = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
             }
         }
         self
@@ -154,8 +160,10 @@ impl Workflow {
 fn canonical(steps: &[Step]) -> String {
     steps.iter().fold(String::new(), |mut text, step| {
         let (name, wait) = (step.name, step.wait.as_millis());
-        let _infallible =
-            write!(text, "[[step]]\nname = \"{name}\"\nkind = \"wait\"\nwait = \"{wait}ms\"\n");
+        let _infallible = write!(
+            text,
+            "[[step]]\nname = \"{name}\"\nkind = \"wait\"\nwait = \"{wait}ms\"\n"
+        );
         text
     })
 }

@@ -69,14 +69,23 @@ struct StepTable {
 }
 
 pub(super) fn steps(text: &str) -> Result<[Step; 4], SagaError> {
-    let at = |span: Range<usize>, problem| SagaError { line: line(text, span.start), problem };
+    let at = |span: Range<usize>, problem| SagaError {
+        line: line(text, span.start),
+        problem,
+    };
     let file: SagaFile = toml::from_str(text).map_err(|error| {
-        at(error.span().unwrap_or_default(), SagaProblem::Syntax(error.message().to_owned()))
+        at(
+            error.span().unwrap_or_default(),
+            SagaProblem::Syntax(error.message().to_owned()),
+        )
     })?;
     if let Some(extra) = file.step.get(StepName::ALL.len()) {
         return Err(at(extra.span(), SagaProblem::TooMany));
     }
-    let mut steps = StepName::ALL.map(|name| Step { name, wait: Duration::ZERO });
+    let mut steps = StepName::ALL.map(|name| Step {
+        name,
+        wait: Duration::ZERO,
+    });
     for (index, step) in steps.iter_mut().enumerate() {
         let Some(table) = file.step.get(index) else {
             let end = text.trim_end().len();
@@ -93,11 +102,17 @@ fn wait(expected: StepName, table: &StepTable) -> Result<Duration, (Range<usize>
         return Err((table.name.span(), SagaProblem::UnknownStep(name.clone())));
     };
     if found != expected {
-        let problem = SagaProblem::WrongOrder { expected: expected.as_str(), found: found.as_str() };
+        let problem = SagaProblem::WrongOrder {
+            expected: expected.as_str(),
+            found: found.as_str(),
+        };
         return Err((table.name.span(), problem));
     }
     if table.kind.get_ref() != "wait" {
-        return Err((table.kind.span(), SagaProblem::UnknownKind(table.kind.get_ref().clone())));
+        return Err((
+            table.kind.span(),
+            SagaProblem::UnknownKind(table.kind.get_ref().clone()),
+        ));
     }
     duration(table.wait.get_ref()).map_err(|problem| (table.wait.span(), problem))
 }
@@ -118,7 +133,11 @@ fn duration(text: &str) -> Result<Duration, SagaProblem> {
     // A number beyond 64 bits is a duration too, only too long.
     let ms = number.parse().unwrap_or(u64::MAX).saturating_mul(unit_ms);
     let wait = Duration::from_millis(ms);
-    if wait > LONGEST_WAIT { Err(SagaProblem::TooLong(text.to_owned())) } else { Ok(wait) }
+    if wait > LONGEST_WAIT {
+        Err(SagaProblem::TooLong(text.to_owned()))
+    } else {
+        Ok(wait)
+    }
 }
 
 fn line(text: &str, offset: usize) -> usize {
