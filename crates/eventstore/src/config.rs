@@ -1,0 +1,99 @@
+//! Where the log is.
+
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+
+/// A database, as in `sqlite:DIR` or `postgres://user@host/name`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A data folder with `log.db` and a `<schema>.db` for each derived schema; for one process.
+    Sqlite(PathBuf),
+    /// A connection string.
+    Postgres(String),
+}
+
+/// A text that names no database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a database URL starts with sqlite: (a folder) or postgres:")]
+pub struct NotADatabaseUrl;
+
+impl FromStr for DatabaseUrl {
+    type Err = NotADatabaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, NotADatabaseUrl> {
+        if let Some(folder) = text.strip_prefix("sqlite:") {
+            let folder = folder.strip_prefix("//").unwrap_or(folder);
+            return if folder.is_empty() {
+                Err(NotADatabaseUrl)
+            } else {
+                Ok(Self::Sqlite(folder.into()))
+            };
+        }
+        if text.starts_with("postgres:") || text.starts_with("postgresql:") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        Err(NotADatabaseUrl)
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(folder) => write!(f, "sqlite:{}", folder.display()),
+            Self::Postgres(_) => f.write_str("postgres:…"),
+        }
+    }
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The database.
+    pub url: DatabaseUrl,
+    /// How often the log is looked at for what nobody announced: other processes' commits, another log.
+    pub poll: Duration,
+    /// The most bytes of events that wait for the writer, for each urgency; appenders wait for room.
+    pub queue_bytes: usize,
+    /// The most bytes of the newest events kept in memory for subscriptions.
+    pub tail_bytes: usize,
+    /// How many streams' last revisions the writer remembers.
+    pub heads: usize,
+}
+
+impl Config {
+    /// The defaults: poll 500 ms, 16 MiB waiting, 32 MiB of tail, 100,000 heads.
+    pub fn new(url: DatabaseUrl) -> Self {
+        Self {
+            url,
+            poll: Duration::from_millis(500),
+            queue_bytes: 16 * 1024 * 1024,
+            tail_bytes: 32 * 1024 * 1024,
+            heads: 100_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_named_by_its_url() {
+        assert_eq!("sqlite:./data".parse(), Ok(DatabaseUrl::Sqlite("./data".into())));
+        assert_eq!(
+            "sqlite:///var/tiffin".parse(),
+            Ok(DatabaseUrl::Sqlite("/var/tiffin".into()))
+        );
+        assert_eq!(
+            "postgres://a@b/c".parse(),
+            Ok(DatabaseUrl::Postgres("postgres://a@b/c".into()))
+        );
+        assert_eq!("mysql://a@b/c".parse::<DatabaseUrl>(), Err(NotADatabaseUrl));
+        assert_eq!("sqlite:".parse::<DatabaseUrl>(), Err(NotADatabaseUrl));
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert!(!format!("{:?}", DatabaseUrl::Postgres("postgres://a:secret@b/c".into())).contains("secret"));
+    }
+}
