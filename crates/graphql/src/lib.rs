@@ -1,1 +1,23 @@
-//! tiffin-graphql
+//! Tiffin's GraphQL contract: its types, who may use them, its error codes, and the ports that a service fills.
+
+mod authorize;
+mod error;
+mod mutation;
+mod ports;
+mod principal;
+mod query;
+mod request;
+mod scalar;
+mod schema;
+mod subscription;
+mod types;
+
+pub use authorize::{Action, authorize};
+pub use error::{Error, ErrorCode};
+pub use ports::{Created, NewOrder, NewProduct, OrderPort, OrderView, Ports, Update, UpdatePort};
+pub use principal::{Caller, Principal, Role, UnknownRole};
+pub use scalar::AwsDateTime;
+pub use schema::{TiffinSchema, TiffinSchemaBuilder, builder, schema, sdl};
+pub use types::{
+    CancelOrderInput, CreateOrderInput, Order, OrderChange, OrderStatus, OrderUpdated, Product, ProductInput,
+};
