@@ -1,10 +1,10 @@
 //! The settings that several programs share; each field's text is its manual.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use crate::Secret;
+use crate::{Error, Keys, Secret};
 
 /// What every service has: how it logs, where its health is asked for, how long it may take to stop.
 #[derive(Clone, Debug, Args)]
@@ -115,6 +115,18 @@ pub struct KeySettings {
     /// The API key of the operator.
     #[arg(long, env = "TIFFIN_OPERATOR_KEY", value_name = "KEY", hide_env_values = true)]
     pub operator_key: Option<Secret>,
+}
+
+impl KeySettings {
+    /// Reads the keys: those in the file, `api_key` as the holder `customer` and `operator_key` as `operator`.
+    pub fn load<R>(&self, customer: R, operator: R) -> Result<Keys<R>, Error>
+    where
+        R: Clone + FromStr<Err: Display> + Send + Sync + 'static,
+    {
+        let customers = self.api_key.clone().map(|key| (key, "customer", customer));
+        let operators = self.operator_key.clone().map(|key| (key, "operator", operator));
+        Keys::load(self.keys.as_deref(), customers.into_iter().chain(operators))
+    }
 }
 
 fn grace(text: &str) -> Result<Duration, String> {
