@@ -1,0 +1,10 @@
+//! The wire as its readers see it.
+
+#[cfg(test)]
+mod codec;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod json;
+#[cfg(test)]
+mod samples;
