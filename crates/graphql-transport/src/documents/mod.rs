@@ -1,0 +1,49 @@
+//! From a request's text to an operation that may be executed: parsed, measured and validated once, its variables
+//! checked every time.
+
+mod arguments;
+mod cache;
+mod compile;
+mod input;
+mod prepared;
+mod variables;
+
+use std::sync::Arc;
+
+use async_graphql::{SchemaEnv, ServerError, Variables, parser::types::ExecutableDocument};
+
+pub(crate) use cache::Cache;
+pub(crate) use compile::compile;
+pub use prepared::Prepared;
+
+/// A document that passed the limits and the schema's static rules.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) text: Arc<str>,
+    pub(crate) parsed: ExecutableDocument,
+    /// Argument values that mix literals and variables: what they become is checked with each request's variables.
+    pub(crate) mixed_arguments: bool,
+}
+
+/// Chooses the operation and checks the variables, in the same way for a document just compiled and one from the
+/// cache.
+pub(crate) fn prepare(
+    schema: &SchemaEnv,
+    document: Arc<Document>,
+    name: Option<&str>,
+    variables: Variables,
+) -> Result<Prepared, Vec<ServerError>> {
+    let name = prepared::choose(&document.parsed, name)?;
+    let mut prepared = Prepared {
+        document,
+        name,
+        variables,
+    };
+    let operation = prepared.operation();
+    let complete = variables::complete(schema, operation, &prepared.variables)?;
+    if prepared.document.mixed_arguments {
+        arguments::check_operation(schema, &prepared.document.parsed, operation, &complete)?;
+    }
+    prepared.variables = complete;
+    Ok(prepared)
+}

@@ -1,0 +1,114 @@
+//! An operation that may be executed.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    Name, Request, ServerError, Variables,
+    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection},
+};
+
+use super::Document;
+use crate::error::Refusal;
+
+/// An operation that passed the limits, the schema's rules and the check of its variables. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub(crate) document: Arc<Document>,
+    pub(crate) name: Option<Name>,
+    pub(crate) variables: Variables,
+}
+
+impl Prepared {
+    /// The document that the operation stands in, with the fragments that it may spread.
+    pub fn document(&self) -> &ExecutableDocument {
+        &self.document.parsed
+    }
+
+    /// The operation itself.
+    pub fn operation(&self) -> &OperationDefinition {
+        match (&self.document.parsed.operations, &self.name) {
+            (DocumentOperations::Single(operation), _) => &operation.node,
+            (DocumentOperations::Multiple(operations), name) => {
+                let chosen = name.as_ref().and_then(|name| operations.get(name));
+                &chosen.expect("the operation was chosen from this document").node
+            }
+        }
+    }
+
+    /// Its variables, defaults filled in. Absent is what was not sent and has no default, and may be null.
+    pub fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    /// Query, mutation or subscription.
+    pub fn kind(&self) -> OperationType {
+        self.operation().ty
+    }
+
+    /// Whether it asks for nothing but the schema: a query of `__schema`, `__type` and `__typename` alone.
+    pub fn is_introspection(&self) -> bool {
+        self.kind() == OperationType::Query && self.all_root_fields(&|name| name.starts_with("__"))
+    }
+
+    /// Whether it asks for `__schema` or `__type`.
+    pub(crate) fn reads_schema(&self) -> bool {
+        !self.all_root_fields(&|name| name != "__schema" && name != "__type")
+    }
+
+    fn all_root_fields(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
+        let mut open = vec![&self.operation().selection_set];
+        while let Some(set) = open.pop() {
+            for item in &set.node.items {
+                match &item.node {
+                    Selection::Field(field) if !wanted(&field.node.name.node) => return false,
+                    Selection::Field(_) => {}
+                    Selection::InlineFragment(fragment) => open.push(&fragment.node.selection_set),
+                    Selection::FragmentSpread(spread) => {
+                        let name = &spread.node.fragment_name.node;
+                        open.extend(
+                            self.document()
+                                .fragments
+                                .get(name)
+                                .map(|it| &it.node.selection_set),
+                        );
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// The request for the engine, which takes a document of its own.
+    pub(crate) fn into_request(self) -> Request {
+        let mut request = Request::new(&*self.document.text).variables(self.variables);
+        if let Some(name) = self.name {
+            request = request.operation_name(name.as_str());
+        }
+        request.set_parsed_query(self.document.parsed.clone());
+        request
+    }
+}
+
+/// The name of the operation to execute; none where the document's only one has no name.
+pub(super) fn choose(
+    document: &ExecutableDocument,
+    wanted: Option<&str>,
+) -> Result<Option<Name>, Vec<ServerError>> {
+    match (&document.operations, wanted) {
+        (DocumentOperations::Single(_), None) => Ok(None),
+        (DocumentOperations::Multiple(operations), Some(wanted)) if operations.contains_key(wanted) => {
+            Ok(Some(Name::new(wanted)))
+        }
+        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
+            Ok(operations.keys().next().cloned())
+        }
+        (_, Some(wanted)) => {
+            Err(Refusal::bad_input(format!("The document has no operation named \"{wanted}\".")).into())
+        }
+        (DocumentOperations::Multiple(_), None) => Err(Refusal::bad_input(
+            "The document has several operations, and none is chosen.",
+        )
+        .hint("Name one in operationName.")
+        .into()),
+    }
+}

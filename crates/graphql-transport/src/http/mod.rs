@@ -1,0 +1,112 @@
+//! GraphQL over HTTP, after the specification of that name: POST for everything, GET for queries.
+
+mod accept;
+mod receive;
+mod respond;
+
+use async_graphql::{Response as Executed, parser::types::OperationType};
+use axum::{
+    Router,
+    extract::{Request, State},
+    response::Response,
+    routing::any,
+};
+use http::{HeaderValue, Method, StatusCode};
+
+pub(crate) use receive::receive;
+pub(crate) use respond::Rejection;
+
+use crate::{
+    documents::Prepared,
+    error::{Code, Refusal},
+    reply,
+    session::Session,
+    transport::Transport,
+};
+use accept::{Media, negotiate};
+
+const TRANSPORT: &str = "http";
+
+pub(crate) fn router(transport: Transport) -> Router {
+    let cors = transport.cors();
+    Router::new()
+        .route("/graphql", any(handle))
+        .layer(cors)
+        .with_state(transport)
+}
+
+async fn handle(State(transport): State<Transport>, request: Request) -> Response {
+    let errors = transport.settings().limits.errors;
+    let Some(media) = negotiate(request.headers()) else {
+        let hint = "Accept application/graphql-response+json or application/json.";
+        let refusal = Refusal::bad_input("No acceptable media type.").hint(hint);
+        let rejection = Rejection::new(StatusCode::NOT_ACCEPTABLE, refusal);
+        transport.metrics().request(TRANSPORT, rejection.code().as_str());
+        return rejection.into_response(Media::Json.content_type(), errors);
+    };
+    match answer(&transport, request).await {
+        Ok(result) => {
+            let code = result
+                .errors
+                .first()
+                .map(|error| reply::code(error).unwrap_or(Code::Internal.as_str()));
+            transport.metrics().request(TRANSPORT, code.unwrap_or("OK"));
+            respond::executed(result, media, errors)
+        }
+        Err(rejection) => {
+            transport.metrics().request(TRANSPORT, rejection.code().as_str());
+            rejection.into_response(media.content_type(), errors)
+        }
+    }
+}
+
+async fn answer(transport: &Transport, request: Request) -> Result<Executed, Rejection> {
+    let limits = &transport.settings().limits;
+    let session = transport.authenticate(request.headers()).await?;
+    let method = request.method().clone();
+    let body_timeout = transport.settings().request_timeout;
+    let request = tokio::time::timeout(body_timeout, receive(request, limits.body_bytes))
+        .await
+        .map_err(|_| Rejection::new(StatusCode::REQUEST_TIMEOUT, slow_body()))??;
+    let executing = async {
+        let operation = match transport.engine().prepare(request).await {
+            Ok(operation) => operation,
+            Err(errors) => return Ok(Executed::from_errors(errors)),
+        };
+        execute(transport, &method, operation, &session).await
+    };
+    match tokio::time::timeout(transport.settings().request_timeout, executing).await {
+        Ok(result) => result,
+        Err(_) => Err(Refusal::new(Code::Timeout, "The answer took too long.")
+            .hint("What was asked for may or may not have happened: look before you ask again.")
+            .into()),
+    }
+}
+
+async fn execute(
+    transport: &Transport,
+    method: &Method,
+    operation: Prepared,
+    session: &Session,
+) -> Result<Executed, Rejection> {
+    match operation.kind() {
+        OperationType::Query => {}
+        OperationType::Mutation if *method == Method::POST => {}
+        OperationType::Mutation => return Err(Rejection::method("POST", "Send mutations by POST.")),
+        OperationType::Subscription => {
+            let refusal = Refusal::bad_input("This address does not answer subscriptions.")
+                .hint("Subscribe over WebSocket at /graphql/ws or by server-sent events at /graphql/stream.");
+            return Ok(Executed::from_errors(refusal.into()));
+        }
+    }
+    Ok(transport.engine().execute(operation, session).await)
+}
+
+fn slow_body() -> Refusal {
+    Refusal::new(Code::Timeout, "The body did not arrive in time.")
+}
+
+/// The type of refusals where the client has no choice.
+pub(crate) fn json_type() -> HeaderValue {
+    Media::Json.content_type()
+}

@@ -1,0 +1,195 @@
+//! One subscription, one response.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+    routing::any,
+};
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{TRANSPORT, event};
+use crate::{
+    error::{Code, Refusal},
+    http::{Rejection, json_type, receive},
+    operation::begin,
+    reply,
+    request::GraphqlRequest,
+    session::Session,
+    settings::StreamSettings,
+    subscribe::{Next, Subscribe},
+    transport::Transport,
+};
+
+/// Events written but not yet taken by the connection.
+const BUFFERED: usize = 4;
+
+type Shared = (Transport, Arc<dyn Subscribe>);
+
+pub(crate) fn router(transport: Transport, subscriptions: Arc<dyn Subscribe>) -> Router {
+    let cors = transport.cors();
+    Router::new()
+        .route("/graphql/stream", any(open))
+        .layer(cors)
+        .with_state((transport, subscriptions))
+}
+
+async fn open(State((transport, subscriptions)): State<Shared>, request: Request) -> Response {
+    match accept(&transport, request).await {
+        Ok(accepted) => {
+            let (sender, receiver) = mpsc::channel(BUFFERED);
+            let tracker = transport.tracker().clone();
+            tracker.spawn(Stream { transport, sender }.run(subscriptions, accepted));
+            event_stream(ReceiverStream::new(receiver))
+        }
+        Err(rejection) => {
+            transport.metrics().request(TRANSPORT, rejection.code().as_str());
+            rejection.into_response(json_type(), transport.settings().limits.errors)
+        }
+    }
+}
+
+/// A request that is answered by a stream.
+struct Accepted {
+    request: GraphqlRequest,
+    session: Session,
+    resume: Option<String>,
+    permit: OwnedSemaphorePermit,
+}
+
+async fn accept(transport: &Transport, request: Request) -> Result<Accepted, Rejection> {
+    if !accepts_events(request.headers()) {
+        let refusal = Refusal::bad_input("This address answers with server-sent events only.")
+            .hint("Accept text/event-stream.");
+        return Err(Rejection::new(StatusCode::NOT_ACCEPTABLE, refusal));
+    }
+    let permit = transport.admit()?;
+    let session = transport.authenticate(request.headers()).await?;
+    let resume = request
+        .headers()
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok())
+        .map(str::to_owned);
+    let settings = transport.settings();
+    let request = timeout(
+        settings.request_timeout,
+        receive(request, settings.limits.body_bytes),
+    )
+    .await
+    .map_err(|_| Refusal::new(Code::Timeout, "The body did not arrive in time."))??;
+    Ok(Accepted {
+        request,
+        session,
+        resume,
+        permit,
+    })
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accept = headers
+        .get(header::ACCEPT)
+        .map_or(Ok("*/*"), HeaderValue::to_str)
+        .unwrap_or_default();
+    accept.split(',').any(|range| {
+        let name = range.split(';').next().unwrap_or_default().trim();
+        ["text/event-stream", "text/*", "*/*"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+    })
+}
+
+fn event_stream(events: ReceiverStream<Bytes>) -> Response {
+    let mut response = Response::new(Body::from_stream(events.map(Ok::<_, Infallible>)));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-transform"),
+    );
+    // nginx would keep events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// The writing end of a stream.
+struct Stream {
+    transport: Transport,
+    sender: mpsc::Sender<Bytes>,
+}
+
+/// The client is gone, or takes nothing.
+struct Gone;
+
+impl Stream {
+    async fn run(self, subscriptions: Arc<dyn Subscribe>, accepted: Accepted) {
+        let Accepted {
+            request,
+            session,
+            resume,
+            permit: _permit,
+        } = accepted;
+        let transport = &self.transport;
+        let _connection = transport.metrics().connection(TRANSPORT);
+        let _subscription = transport.metrics().subscription(TRANSPORT);
+        let results = futures::stream::once(async {
+            let begun = begin(transport, TRANSPORT, &*subscriptions, request, session, resume).await;
+            begun.unwrap_or_else(|errors| self.refused(errors))
+        });
+        let results = results.flatten();
+        // Whoever sees the stream end early has been told when to come back.
+        let _: Result<(), Gone> = self.write(results).await;
+    }
+
+    /// What a document gets that was refused: its errors as the only result, as graphql-sse has it.
+    fn refused(&self, errors: Vec<async_graphql::ServerError>) -> futures::stream::BoxStream<'static, Next> {
+        let payload = reply::render_errors(errors, self.transport.settings().limits.errors);
+        futures::stream::iter([Next { payload, id: None }]).boxed()
+    }
+
+    async fn write(&self, results: impl futures::Stream<Item = Next>) -> Result<(), Gone> {
+        let StreamSettings {
+            ping_interval, drain, ..
+        } = self.transport.settings().streams;
+        let mut results = std::pin::pin!(results);
+        let mut pings = interval_at(Instant::now() + ping_interval, ping_interval);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut leave = std::pin::pin!(async {
+            self.transport.stop().cancelled().await;
+            sleep_until(Instant::now() + drain.mul_f64(rand::random())).await;
+        });
+        self.send(event::retry(rand::random_range(1_000..3_000))).await?;
+        loop {
+            let bytes = tokio::select! {
+                next = results.next() => match next {
+                    Some(next) => event::next(&next),
+                    None => return self.send(event::complete()).await,
+                },
+                _ = pings.tick() => event::comment(),
+                () = &mut leave => return Ok(()),
+                () = self.sender.closed() => return Err(Gone),
+            };
+            self.send(bytes).await?;
+        }
+    }
+
+    async fn send(&self, bytes: Bytes) -> Result<(), Gone> {
+        let send_timeout = self.transport.settings().streams.send_timeout;
+        self.sender
+            .send_timeout(bytes, send_timeout)
+            .await
+            .map_err(|_| Gone)
+    }
+}

@@ -1,0 +1,299 @@
+//! One WebSocket: what it has been told, what runs on it, and when it is given up.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use axum::extract::ws::{Message, WebSocket};
+use futures::SinkExt;
+use http::HeaderMap;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::{
+    TRANSPORT,
+    close::Close,
+    message::{self, ClientMessage},
+    operations::{Event, Operations},
+    upgrade::lay_over,
+};
+use crate::{
+    error::{Code, Refusal},
+    operation::begin,
+    request::GraphqlRequest,
+    session::Session,
+    settings::StreamSettings,
+    subscribe::Subscribe,
+    transport::Transport,
+};
+
+/// Results are gathered up to so many bytes and written together.
+const BATCH_BYTES: usize = 16 * 1024;
+/// How long the client may take to say good-bye.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why a connection ends: closed by the server, or gone.
+pub(super) enum End {
+    Close(Close),
+    Gone,
+}
+
+impl From<Close> for End {
+    fn from(close: Close) -> Self {
+        Self::Close(close)
+    }
+}
+
+pub(super) struct Connection {
+    socket: WebSocket,
+    transport: Transport,
+    subscriptions: Arc<dyn Subscribe>,
+    /// The upgrade's headers, until the client is authenticated.
+    headers: HeaderMap,
+    session: Option<Session>,
+    operations: Operations,
+    times: Times,
+    alarm: Pin<Box<Sleep>>,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// When something is due on a connection.
+struct Times {
+    /// The client must be authenticated by then.
+    init: Instant,
+    ping: Instant,
+    /// When anything was last heard from the client.
+    heard: Instant,
+    /// The service stops: when this connection is to be closed.
+    leave: Option<Instant>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        socket: WebSocket,
+        transport: Transport,
+        subscriptions: Arc<dyn Subscribe>,
+        headers: HeaderMap,
+    ) -> Self {
+        let now = Instant::now();
+        let streams = &transport.settings().streams;
+        let times = Times {
+            init: now + streams.init_timeout,
+            ping: now + streams.ping_interval,
+            heard: now,
+            leave: None,
+        };
+        let alarm = Box::pin(sleep_until(times.next(streams, false)));
+        let stop = Box::pin(transport.stop().clone().cancelled_owned());
+        let operations = Operations::default();
+        Self {
+            socket,
+            transport,
+            subscriptions,
+            headers,
+            session: None,
+            operations,
+            times,
+            alarm,
+            stop,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn run(mut self) {
+        let end = loop {
+            if let Err(end) = self.step().await {
+                break end;
+            }
+        };
+        if let End::Close(close) = end {
+            self.close(&close).await;
+        }
+    }
+
+    /// Closes the connection; what the client still sends is read, lest the reason be lost on its way.
+    pub(super) async fn close(&mut self, close: &Close) {
+        self.transport.metrics().closed(close.code());
+        let goodbye = async {
+            if self
+                .socket
+                .send(Message::Close(Some(close.frame())))
+                .await
+                .is_ok()
+            {
+                while let Some(Ok(_)) = self.socket.recv().await {}
+            }
+        };
+        // A client that does not answer in time is left.
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
+
+    async fn step(&mut self) -> Result<(), End> {
+        tokio::select! {
+            received = self.socket.recv() => self.received(received).await,
+            (id, event) = self.operations.next() => self.send_events(&id, event).await,
+            () = &mut self.alarm => self.due().await,
+            () = &mut self.stop, if self.times.leave.is_none() => {
+                let drain = self.transport.settings().streams.drain;
+                self.times.leave = Some(Instant::now() + drain.mul_f64(rand::random()));
+                self.set_alarm();
+                Ok(())
+            }
+        }
+    }
+
+    async fn received(&mut self, received: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+        self.times.heard = Instant::now();
+        match received {
+            Some(Ok(Message::Text(text))) => {
+                let message =
+                    serde_json::from_str(&text).map_err(|_| Close::BadRequest("Invalid message received"))?;
+                self.told(message).await
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+            Some(Ok(Message::Binary(_))) => Err(Close::BadRequest("Binary messages are not read").into()),
+            // A connection that broke cannot be told so, and is gone then.
+            Some(Err(_)) => Err(Close::BadRequest("Message too large or unreadable").into()),
+            Some(Ok(Message::Close(_))) | None => Err(End::Gone),
+        }
+    }
+
+    async fn told(&mut self, message: ClientMessage) -> Result<(), End> {
+        match message {
+            ClientMessage::ConnectionInit { payload } => self.init(payload.unwrap_or_default()).await,
+            ClientMessage::Ping { payload } => self.send(message::pong(payload)).await,
+            ClientMessage::Pong {} => Ok(()),
+            ClientMessage::Subscribe { id, payload } => self.subscribe(&id, payload).await,
+            ClientMessage::Complete { id } => {
+                self.operations.stop(&id);
+                Ok(())
+            }
+        }
+    }
+
+    async fn init(&mut self, payload: serde_json::Map<String, serde_json::Value>) -> Result<(), End> {
+        if self.session.is_some() {
+            return Err(Close::TooManyInits.into());
+        }
+        let mut headers = std::mem::take(&mut self.headers);
+        lay_over(&mut headers, &payload);
+        let authenticating = self.transport.authenticate(&headers);
+        let session = tokio::time::timeout_at(self.times.init, authenticating)
+            .await
+            .map_err(|_| Close::InitTimeout)?
+            .map_err(|refusal| Close::Forbidden(refusal.message))?;
+        self.session = Some(session);
+        self.set_alarm();
+        self.send(message::ack()).await
+    }
+
+    async fn subscribe(&mut self, id: &str, request: GraphqlRequest) -> Result<(), End> {
+        let Some(session) = self.session.clone() else {
+            return Err(Close::Unauthorized.into());
+        };
+        if self.operations.contains(id) {
+            return Err(Close::SubscriberExists(id.to_owned()).into());
+        }
+        let at_most = self.transport.settings().streams.subscriptions;
+        if self.operations.len() >= at_most {
+            let refusal = Refusal::new(
+                Code::RateLimited,
+                format!("Too many subscriptions on one connection: at most {at_most} are allowed."),
+            );
+            return self.send_events(id, Event::Refused(refusal.into())).await;
+        }
+        let (transport, subscriptions) = (self.transport.clone(), Arc::clone(&self.subscriptions));
+        let begin =
+            async move { begin(&transport, TRANSPORT, &*subscriptions, request, session, None).await };
+        self.operations
+            .start(id, begin, self.transport.metrics().subscription(TRANSPORT));
+        Ok(())
+    }
+
+    /// Does what is due, and sets the alarm for what will be next.
+    async fn due(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let streams = &self.transport.settings().streams;
+        if self.times.leave.is_some_and(|leave| leave <= now) {
+            return Err(Close::Restart.into());
+        }
+        if self.session.is_none() && self.times.init <= now {
+            return Err(Close::InitTimeout.into());
+        }
+        if self.times.heard + streams.dead_after <= now {
+            return Err(End::Gone);
+        }
+        if self.times.ping <= now {
+            self.times.ping = now + streams.ping_interval;
+            self.send(Message::Ping(bytes::Bytes::new())).await?;
+        }
+        self.set_alarm();
+        Ok(())
+    }
+
+    fn set_alarm(&mut self) {
+        let streams = &self.transport.settings().streams;
+        self.alarm
+            .as_mut()
+            .reset(self.times.next(streams, self.session.is_some()));
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        let send_timeout = self.transport.settings().streams.send_timeout;
+        within(send_timeout, self.socket.send(message)).await
+    }
+
+    /// Sends this event and those that are there already, in one go.
+    async fn send_events(&mut self, id: &str, event: Event) -> Result<(), End> {
+        let settings = self.transport.settings();
+        let errors = settings.limits.errors;
+        let (socket, operations) = (&mut self.socket, &mut self.operations);
+        let first = render(id, event, errors);
+        let sending = async {
+            let mut rendered = first;
+            let mut bytes = 0;
+            loop {
+                let Some(message) = rendered else { return Ok(false) };
+                if let Message::Text(text) = &message {
+                    bytes += text.len();
+                }
+                socket.feed(message).await?;
+                match (bytes < BATCH_BYTES).then(|| operations.ready()).flatten() {
+                    Some((id, event)) => rendered = render(&id, event, errors),
+                    None => return socket.flush().await.map(|()| true),
+                }
+            }
+        };
+        if within(settings.streams.send_timeout, sending).await? {
+            Ok(())
+        } else {
+            Err(Close::Internal.into())
+        }
+    }
+}
+
+impl Times {
+    fn next(&self, streams: &StreamSettings, authenticated: bool) -> Instant {
+        let mut next = self.ping.min(self.heard + streams.dead_after);
+        if !authenticated {
+            next = next.min(self.init);
+        }
+        self.leave.map_or(next, |leave| next.min(leave))
+    }
+}
+
+/// The message for an event; none if it cannot be one.
+fn render(id: &str, event: Event, errors: usize) -> Option<Message> {
+    match event {
+        Event::Next(payload) => message::next(id, &payload),
+        Event::Complete => Some(message::complete(id)),
+        Event::Refused(refused) => message::error(id, refused, errors),
+    }
+}
+
+/// A client that takes nothing for too long is closed; the reason can hardly reach it.
+async fn within<T>(limit: Duration, sending: impl Future<Output = Result<T, axum::Error>>) -> Result<T, End> {
+    match timeout(limit, sending).await {
+        Ok(Ok(sent)) => Ok(sent),
+        Ok(Err(_)) => Err(End::Gone),
+        Err(_) => Err(Close::TooSlow.into()),
+    }
+}

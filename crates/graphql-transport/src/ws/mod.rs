@@ -1,0 +1,11 @@
+//! Subscriptions over WebSocket, in the protocol graphql-transport-ws.
+
+mod close;
+mod connection;
+mod message;
+mod operations;
+mod upgrade;
+
+pub(crate) use upgrade::router;
+
+const TRANSPORT: &str = "ws";

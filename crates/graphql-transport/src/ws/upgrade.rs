@@ -1,0 +1,127 @@
+//! From an HTTP request to a WebSocket.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{WebSocket, rejection::WebSocketUpgradeRejection},
+    },
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{TRANSPORT, close::Close, connection::Connection};
+use crate::{
+    error::{Code, Refusal},
+    http::{Rejection, json_type},
+    subscribe::Subscribe,
+    transport::Transport,
+};
+
+const PROTOCOL: &str = "graphql-transport-ws";
+/// Enough for the usual message; a larger default is what makes many idle connections costly.
+const READ_BUFFER: usize = 2 * 1024;
+/// Written when so much has gathered, or when there is nothing more to gather.
+const WRITE_BUFFER: usize = 16 * 1024;
+
+pub(crate) fn router(transport: Transport, subscriptions: Arc<dyn Subscribe>) -> Router {
+    Router::new()
+        .route("/graphql/ws", get(upgrade))
+        .with_state((transport, subscriptions))
+}
+
+type Shared = (Transport, Arc<dyn Subscribe>);
+
+async fn upgrade(
+    State((transport, subscriptions)): State<Shared>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let admitted = admit(&transport, &headers, upgrade);
+    let (upgrade, permit) = match admitted {
+        Ok(admitted) => admitted,
+        Err(rejection) => {
+            transport.metrics().request(TRANSPORT, rejection.code().as_str());
+            return rejection.into_response(json_type(), transport.settings().limits.errors);
+        }
+    };
+    let limit = transport.settings().limits.body_bytes;
+    let tracker = transport.tracker().clone();
+    upgrade
+        .protocols([PROTOCOL])
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        // At most one message more than a batch is ever buffered.
+        .max_write_buffer_size(usize::MAX)
+        .max_message_size(limit)
+        .max_frame_size(limit)
+        .on_upgrade(move |socket| {
+            tracker.track_future(serve(socket, transport, subscriptions, headers, permit))
+        })
+        .into_response()
+}
+
+async fn serve(
+    socket: WebSocket,
+    transport: Transport,
+    subscriptions: Arc<dyn Subscribe>,
+    headers: HeaderMap,
+    _permit: OwnedSemaphorePermit,
+) {
+    let _counted = transport.metrics().connection(TRANSPORT);
+    let spoken = socket.protocol().is_some();
+    let mut connection = Connection::new(socket, transport, subscriptions, headers);
+    if spoken {
+        connection.run().await;
+    } else {
+        connection.close(&Close::SubprotocolNotAcceptable).await;
+    }
+}
+
+fn admit(
+    transport: &Transport,
+    headers: &HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<(WebSocketUpgrade, OwnedSemaphorePermit), Rejection> {
+    let upgrade = upgrade.map_err(|_| {
+        let refusal = Refusal::bad_input("This address speaks WebSocket only.")
+            .hint("Connect with the sub-protocol graphql-transport-ws.");
+        Rejection::new(StatusCode::UPGRADE_REQUIRED, refusal)
+    })?;
+    let origin = headers
+        .get(header::ORIGIN)
+        .map(|origin| origin.to_str().unwrap_or_default());
+    if !transport.settings().origins.allow(origin) {
+        return Err(Refusal::new(Code::Forbidden, "Pages of this origin may not connect.").into());
+    }
+    Ok((upgrade, transport.admit()?))
+}
+
+impl Transport {
+    /// A place among the connections that stay open.
+    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        if self.stop().is_cancelled() {
+            return Err(Refusal::new(Code::Unavailable, "The service is about to stop.")
+                .retry_after(Duration::from_secs(1)));
+        }
+        Arc::clone(self.connections()).try_acquire_owned().map_err(|_| {
+            Refusal::new(Code::Overloaded, "Too many connections are open.")
+                .retry_after(Duration::from_secs(5))
+        })
+    }
+}
+
+/// Lays the members of a `connection_init` payload that are strings over the headers. A browser can send no header
+/// with a WebSocket.
+pub(super) fn lay_over(headers: &mut HeaderMap, payload: &serde_json::Map<String, serde_json::Value>) {
+    for (name, value) in payload {
+        let value = value.as_str().and_then(|value| HeaderValue::from_str(value).ok());
+        if let (Ok(name), Some(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
+            headers.insert(name, value);
+        }
+    }
+}
