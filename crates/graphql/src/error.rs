@@ -1,8 +1,8 @@
 //! Refusals and faults as clients see them: a stable code, a message, a hint.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
-use async_graphql::{Context, ErrorExtensions};
+use async_graphql::ErrorExtensions;
 use tiffin_order::InvalidInput;
 
 /// The stable code of an error, in its `extensions.code`. None of them tells anything about our insides.
@@ -81,23 +81,6 @@ impl ErrorCode {
         }
     }
 
-    /// The HTTP status that means the same.
-    pub fn http_status(self) -> u16 {
-        match self {
-            Self::BadUserInput | Self::SubscriptionsOnly | Self::QueryTooCostly => 400,
-            Self::Unauthenticated => 401,
-            Self::Forbidden => 403,
-            Self::NotFound => 404,
-            Self::OrderNotCancellable | Self::TryAgain => 409,
-            Self::PayloadTooLarge => 413,
-            Self::IdempotencyKeyReused => 422,
-            Self::RateLimited => 429,
-            Self::Internal => 500,
-            Self::Overloaded | Self::Unavailable => 503,
-            Self::Timeout => 504,
-        }
-    }
-
     /// Whether the same request, sent again a little later, may succeed.
     pub fn retryable(self) -> bool {
         matches!(
@@ -131,6 +114,22 @@ impl ErrorCode {
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// A text that is no error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an error code")]
+pub struct NotAnErrorCode;
+
+impl FromStr for ErrorCode {
+    type Err = NotAnErrorCode;
+
+    fn from_str(text: &str) -> Result<Self, NotAnErrorCode> {
+        Self::ALL
+            .into_iter()
+            .find(|code| code.as_str() == text)
+            .ok_or(NotAnErrorCode)
     }
 }
 
@@ -201,14 +200,6 @@ impl Error {
     /// Its code.
     pub fn code(&self) -> ErrorCode {
         self.code
-    }
-
-    /// Turns it into the engine's error, and adds `Retry-After` to the response's headers.
-    pub(crate) fn report(&self, ctx: &Context<'_>) -> async_graphql::Error {
-        if let Some(wait) = self.retry_after {
-            ctx.insert_http_header("retry-after", wait.as_millis().div_ceil(1000).to_string());
-        }
-        self.extend()
     }
 }
 

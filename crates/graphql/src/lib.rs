@@ -13,7 +13,7 @@ mod subscription;
 mod types;
 
 pub use authorize::{Action, authorize};
-pub use error::{Error, ErrorCode};
+pub use error::{Error, ErrorCode, NotAnErrorCode};
 pub use ports::{Created, NewOrder, NewProduct, OrderPort, OrderView, Ports, Update, UpdatePort};
 pub use principal::{Caller, Principal, Role, UnknownRole};
 pub use scalar::AwsDateTime;

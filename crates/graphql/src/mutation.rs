@@ -1,6 +1,6 @@
 //! The mutations.
 
-use async_graphql::{Context, Object, Result};
+use async_graphql::{Context, ErrorExtensions, Object, Result};
 
 use crate::{
     Action, CancelOrderInput, CreateOrderInput, Error, ErrorCode, NewOrder, NewProduct, Order, request,
@@ -25,7 +25,7 @@ impl Mutation {
         create_order(ctx, input)
             .await
             .map(Some)
-            .map_err(|error| error.report(ctx))
+            .map_err(|error| error.extend())
     }
 
     /// Cancels an order and returns it. Cancelling it again is answered in the same way.
@@ -37,7 +37,7 @@ impl Mutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which order, and why.")] input: CancelOrderInput,
     ) -> Result<Order> {
-        cancel_order(ctx, input).await.map_err(|error| error.report(ctx))
+        cancel_order(ctx, input).await.map_err(|error| error.extend())
     }
 }
 

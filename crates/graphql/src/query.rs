@@ -1,6 +1,6 @@
 //! The queries.
 
-use async_graphql::{Context, ID, Object, Result};
+use async_graphql::{Context, ErrorExtensions, ID, Object, Result};
 
 use crate::{Action, Error, Order, request};
 
@@ -17,7 +17,7 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "The order's id, as createOrder returned it.")] id: ID,
     ) -> Result<Option<Order>> {
-        order(ctx, &id).await.map_err(|error| error.report(ctx))
+        order(ctx, &id).await.map_err(|error| error.extend())
     }
 }
 

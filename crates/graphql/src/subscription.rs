@@ -1,6 +1,6 @@
 //! The subscriptions.
 
-use async_graphql::{Context, ID, Result, Subscription};
+use async_graphql::{Context, ErrorExtensions, ID, Result, Subscription};
 use futures::{Stream, StreamExt};
 
 use crate::{Action, Error, ErrorCode, OrderUpdated, request};
@@ -25,7 +25,7 @@ impl Subscription {
     ) -> Result<impl Stream<Item = Option<OrderUpdated>>> {
         updates(ctx, &id, after_version)
             .await
-            .map_err(|error| error.report(ctx))
+            .map_err(|error| error.extend())
     }
 }
 

@@ -183,10 +183,7 @@ fn run(request: Request) -> Outcome {
     let response = block_on(schema().execute_stream(request).next()).unwrap();
     if let Some(error) = response.errors.first() {
         let extensions = serde_json::to_value(error.extensions.as_ref().unwrap()).unwrap();
-        let code = ErrorCode::ALL
-            .into_iter()
-            .find(|code| extensions["code"] == code.as_str());
-        return Outcome::Refused(code.unwrap());
+        return Outcome::Refused(extensions["code"].as_str().unwrap().parse().unwrap());
     }
     let data = response.data.into_json().unwrap();
     let answer = data.as_object().unwrap().values().next().unwrap();
