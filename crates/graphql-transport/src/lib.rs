@@ -1,5 +1,6 @@
 //! GraphQL over HTTP, WebSocket and server-sent events, with async-graphql as the engine.
 
+mod args;
 mod documents;
 mod engine;
 mod error;
@@ -16,6 +17,7 @@ mod subscribe;
 mod transport;
 mod ws;
 
+pub use args::SettingsArgs;
 pub use documents::Prepared;
 pub use engine::Engine;
 pub use error::{Code, Refusal};

@@ -101,6 +101,14 @@ pub struct NatsSettings {
         hide_env_values = true
     )]
     pub nats_url: Secret,
+    /// On how many servers each stream is kept: 1, or 3 in a cluster.
+    #[arg(
+        long,
+        env = "TIFFIN_STREAM_REPLICAS",
+        value_name = "NUMBER",
+        default_value_t = 1
+    )]
+    pub stream_replicas: usize,
 }
 
 /// Which API keys are accepted.
