@@ -38,6 +38,11 @@ pub(crate) fn render_error_list(found: Vec<ServerError>, errors: usize) -> Bytes
     json(&found.iter().map(ErrorView).collect::<Vec<_>>())
 }
 
+/// The first of the errors, alone.
+pub(crate) fn render_first_error(found: Vec<ServerError>) -> Bytes {
+    json(&finished(found, 1).first().map(ErrorView))
+}
+
 /// The code of an error, as far as it has one.
 pub(crate) fn code(error: &ServerError) -> Option<&str> {
     match error.extensions.as_ref()?.get("code")? {

@@ -8,23 +8,40 @@ use crate::error::Refusal;
 /// A GraphQL request before anything is known about it. Members that are not known are ignored, and so are
 /// `extensions`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "Wire")]
 pub struct GraphqlRequest {
     /// The document.
     pub query: String,
     /// Which of the document's operations is meant.
-    #[serde(default)]
     pub operation_name: Option<String>,
     /// The variables' values.
-    #[serde(default)]
     pub variables: Variables,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    query: String,
+    #[serde(default)]
+    operation_name: Option<String>,
+    #[serde(default)]
+    variables: Variables,
     /// Sent by many clients, to be an object, and not used.
     #[serde(default, rename = "extensions")]
     _extensions: Option<Members>,
 }
 
+impl From<Wire> for GraphqlRequest {
+    fn from(wire: Wire) -> Self {
+        Self {
+            query: wire.query,
+            operation_name: wire.operation_name,
+            variables: wire.variables,
+        }
+    }
+}
+
 /// An object, whatever is in it.
-#[derive(Clone, Debug)]
 struct Members;
 
 impl<'de> Deserialize<'de> for Members {

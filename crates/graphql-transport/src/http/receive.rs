@@ -14,11 +14,7 @@ use crate::{
 pub(crate) async fn receive(request: Request, limit: usize) -> Result<GraphqlRequest, Rejection> {
     let (head, body) = request.into_parts();
     match head.method {
-        Method::GET | Method::HEAD => {
-            let query = head.uri.query().unwrap_or_default();
-            too_large(query.len() > limit, limit)?;
-            Ok(GraphqlRequest::from_query(query)?)
-        }
+        Method::GET | Method::HEAD => Ok(GraphqlRequest::from_query(head.uri.query().unwrap_or_default())?),
         Method::POST => {
             expect_json(&head.headers)?;
             let body = read(&head.headers, body, limit).await?;

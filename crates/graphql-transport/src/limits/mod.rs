@@ -84,3 +84,6 @@ fn within(what: &str, found: usize, allowed: usize) -> Result<(), Refusal> {
     )
     .hint("Ask for less in one request, or split it into several."))
 }
+
+#[cfg(test)]
+mod tests;

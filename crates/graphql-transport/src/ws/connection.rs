@@ -11,7 +11,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::{
     TRANSPORT,
     close::Close,
-    message::{self, ClientMessage},
+    message::{self, ClientMessage, Dialect},
     operations::{Event, Operations},
     upgrade::lay_over,
 };
@@ -46,6 +46,7 @@ pub(super) struct Connection {
     socket: WebSocket,
     transport: Transport,
     subscriptions: Arc<dyn Subscribe>,
+    dialect: Dialect,
     /// The upgrade's headers, until the client is authenticated.
     headers: HeaderMap,
     session: Option<Session>,
@@ -88,6 +89,7 @@ impl Connection {
             socket,
             transport,
             subscriptions,
+            dialect: Dialect::TransportWs,
             headers,
             session: None,
             operations,
@@ -98,7 +100,8 @@ impl Connection {
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self, dialect: Dialect) {
+        self.dialect = dialect;
         let end = loop {
             if let Err(end) = self.step().await {
                 break end;
@@ -152,7 +155,12 @@ impl Connection {
             Some(Ok(Message::Binary(_))) => Err(Close::BadRequest("Binary messages are not read").into()),
             // A connection that broke cannot be told so, and is gone then.
             Some(Err(_)) => Err(Close::BadRequest("Message too large or unreadable").into()),
-            Some(Ok(Message::Close(_))) | None => Err(End::Gone),
+            Some(Ok(Message::Close(_))) => {
+                // The next read sends the client's close back to it.
+                let _ = timeout(GOODBYE, self.socket.recv()).await;
+                Err(End::Gone)
+            }
+            None => Err(End::Gone),
         }
     }
 
@@ -160,9 +168,14 @@ impl Connection {
         match message {
             ClientMessage::ConnectionInit { payload } => self.init(payload.unwrap_or_default()).await,
             ClientMessage::Ping { payload } => self.send(message::pong(payload)).await,
-            ClientMessage::Pong {} => Ok(()),
+            ClientMessage::Pong {} | ClientMessage::ConnectionTerminate {} => Ok(()),
             ClientMessage::Subscribe { id, payload } => self.subscribe(&id, payload).await,
-            ClientMessage::Complete { id } => {
+            ClientMessage::Start { id, payload } => {
+                // A client that offered both protocols and missed which one was chosen believes it is this one.
+                self.dialect = Dialect::Legacy;
+                self.subscribe(&id, payload).await
+            }
+            ClientMessage::Complete { id } | ClientMessage::Stop { id } => {
                 self.operations.stop(&id);
                 Ok(())
             }
@@ -178,11 +191,20 @@ impl Connection {
         let authenticating = self.transport.authenticate(&headers);
         let session = tokio::time::timeout_at(self.times.init, authenticating)
             .await
-            .map_err(|_| Close::InitTimeout)?
-            .map_err(|refusal| Close::Forbidden(refusal.message))?;
-        self.session = Some(session);
-        self.set_alarm();
-        self.send(message::ack()).await
+            .map_err(|_| Close::InitTimeout)?;
+        match session {
+            Ok(session) => {
+                self.session = Some(session);
+                self.set_alarm();
+                self.send(message::ack()).await
+            }
+            Err(refusal) => {
+                if self.dialect == Dialect::Legacy {
+                    self.send(message::connection_error(&refusal.message)).await?;
+                }
+                Err(Close::Forbidden(refusal.message).into())
+            }
+        }
     }
 
     async fn subscribe(&mut self, id: &str, request: GraphqlRequest) -> Result<(), End> {
@@ -246,7 +268,8 @@ impl Connection {
         let settings = self.transport.settings();
         let errors = settings.limits.errors;
         let (socket, operations) = (&mut self.socket, &mut self.operations);
-        let first = render(id, event, errors);
+        let render = |id: &str, event| render(self.dialect, id, event, errors);
+        let first = render(id, event);
         let sending = async {
             let mut rendered = first;
             let mut bytes = 0;
@@ -257,7 +280,7 @@ impl Connection {
                 }
                 socket.feed(message).await?;
                 match (bytes < BATCH_BYTES).then(|| operations.ready()).flatten() {
-                    Some((id, event)) => rendered = render(&id, event, errors),
+                    Some((id, event)) => rendered = render(&id, event),
                     None => return socket.flush().await.map(|()| true),
                 }
             }
@@ -281,11 +304,11 @@ impl Times {
 }
 
 /// The message for an event; none if it cannot be one.
-fn render(id: &str, event: Event, errors: usize) -> Option<Message> {
+fn render(dialect: Dialect, id: &str, event: Event, errors: usize) -> Option<Message> {
     match event {
-        Event::Next(payload) => message::next(id, &payload),
+        Event::Next(payload) => message::next(dialect, id, &payload),
         Event::Complete => Some(message::complete(id)),
-        Event::Refused(refused) => message::error(id, refused, errors),
+        Event::Refused(refused) => message::error(dialect, id, refused, errors),
     }
 }
 

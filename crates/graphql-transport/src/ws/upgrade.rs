@@ -14,7 +14,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{TRANSPORT, close::Close, connection::Connection};
+use super::{TRANSPORT, close::Close, connection::Connection, message::Dialect};
 use crate::{
     error::{Code, Refusal},
     http::{Rejection, json_type},
@@ -22,7 +22,6 @@ use crate::{
     transport::Transport,
 };
 
-const PROTOCOL: &str = "graphql-transport-ws";
 /// Enough for the usual message; a larger default is what makes many idle connections costly.
 const READ_BUFFER: usize = 2 * 1024;
 /// Written when so much has gathered, or when there is nothing more to gather.
@@ -52,7 +51,7 @@ async fn upgrade(
     let limit = transport.settings().limits.body_bytes;
     let tracker = transport.tracker().clone();
     upgrade
-        .protocols([PROTOCOL])
+        .protocols(Dialect::PROTOCOLS)
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
         // At most one message more than a batch is ever buffered.
@@ -73,12 +72,11 @@ async fn serve(
     _permit: OwnedSemaphorePermit,
 ) {
     let _counted = transport.metrics().connection(TRANSPORT);
-    let spoken = socket.protocol().is_some();
+    let protocol = socket.protocol().cloned();
     let mut connection = Connection::new(socket, transport, subscriptions, headers);
-    if spoken {
-        connection.run().await;
-    } else {
-        connection.close(&Close::SubprotocolNotAcceptable).await;
+    match protocol {
+        Some(protocol) => connection.run(Dialect::of(protocol.as_bytes())).await,
+        None => connection.close(&Close::SubprotocolNotAcceptable).await,
     }
 }
 
