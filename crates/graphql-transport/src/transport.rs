@@ -1,17 +1,17 @@
 //! What all transports of a service share, and their routers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use http::{HeaderMap, HeaderValue, Method};
 use prometheus_client::registry::Registry;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use crate::{
     engine::Engine,
-    error::Refusal,
+    error::{Code, Refusal},
     http::router,
     metrics::Metrics,
     session::{Authenticate, Session},
@@ -87,8 +87,16 @@ impl Transport {
         &self.0.metrics
     }
 
-    pub(crate) fn connections(&self) -> &Arc<Semaphore> {
-        &self.0.connections
+    /// A place among the connections that stay open.
+    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        if self.stop().is_cancelled() {
+            return Err(Refusal::new(Code::Unavailable, "The service is about to stop.")
+                .retry_after(Duration::from_secs(1)));
+        }
+        Arc::clone(&self.0.connections).try_acquire_owned().map_err(|_| {
+            Refusal::new(Code::Overloaded, "Too many connections are open.")
+                .retry_after(Duration::from_secs(5))
+        })
     }
 
     pub(crate) fn tracker(&self) -> &TaskTracker {
@@ -118,6 +126,6 @@ impl Transport {
             .allow_methods([Method::GET, Method::POST])
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers(ExposeHeaders::any())
-            .max_age(std::time::Duration::from_hours(24))
+            .max_age(Duration::from_hours(24))
     }
 }

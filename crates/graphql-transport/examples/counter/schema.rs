@@ -92,6 +92,11 @@ impl Query {
         Err("the password is swordfish".into())
     }
 
+    /// Panics where `text` is no number.
+    async fn number(&self, text: String) -> i32 {
+        text.parse().expect("the password is swordfish")
+    }
+
     async fn busy(&self) -> async_graphql::Result<Option<i32>> {
         Err(
             async_graphql::Error::new("Too much to do.").extend_with(|_, extensions| {

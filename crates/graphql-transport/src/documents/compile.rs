@@ -28,7 +28,7 @@ pub(crate) fn compile(
     let parsed = parse_query(text).map_err(|error| syntax_error(&error))?;
     measure(&parsed, limits)?;
     let mixed_arguments = arguments::check_document(schema, &parsed).map_err(in_order)?;
-    rules.check(text, &parsed).map_err(in_order)?;
+    rules.check(&parsed).map_err(in_order)?;
     Ok(Document {
         text: Arc::from(text),
         parsed,

@@ -78,9 +78,9 @@ impl Prepared {
         true
     }
 
-    /// The request for the engine, which takes a document of its own.
+    /// The request for the engine, which takes a document of its own, and never looks at its text.
     pub(crate) fn into_request(self) -> Request {
-        let mut request = Request::new(&*self.document.text).variables(self.variables);
+        let mut request = Request::new("").variables(self.variables);
         if let Some(name) = self.name {
             request = request.operation_name(name.as_str());
         }

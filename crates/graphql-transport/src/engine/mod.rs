@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::{
     documents::{self, Prepared},
     error::{Code, Refusal},
+    reply,
     request::GraphqlRequest,
     session::Session,
     settings::Settings,
@@ -45,6 +46,12 @@ impl Engine {
         S: SubscriptionType + 'static,
     {
         let rules = Rules::default();
+        // Guesses at what a wrong name was meant to be would tell what introspection does not.
+        let schema = if settings.introspection {
+            schema
+        } else {
+            schema.disable_suggestions()
+        };
         let schema: Box<dyn Execute> = Box::new(schema.extension(rules.clone()).finish());
         let env = rules
             .environment(&*schema)
@@ -71,8 +78,13 @@ impl Engine {
     /// Makes of a request an operation that may be executed.
     ///
     /// # Errors
-    /// What is wrong with it; the same for a document seen before and a new one.
+    /// What is wrong with it, with codes; the same for a document seen before and a new one.
     pub async fn prepare(&self, request: GraphqlRequest) -> Result<Prepared, Vec<ServerError>> {
+        let prepared = self.try_prepare(request).await;
+        prepared.map_err(|errors| reply::finished(errors, self.settings().limits.errors))
+    }
+
+    async fn try_prepare(&self, request: GraphqlRequest) -> Result<Prepared, Vec<ServerError>> {
         let limits = &self.settings().limits;
         limits.check_variables(request.variables.len())?;
         let document = Compiler::document(self, request.query).await?;
@@ -90,10 +102,10 @@ impl Engine {
 
     /// Executes a query or a mutation.
     pub async fn execute(&self, operation: Prepared, session: &Session) -> Response {
-        self.0
-            .schema
-            .execute(rules::validated(operation.into_request(), session.data()))
-            .await
+        let request = rules::validated(operation.into_request(), session.data());
+        let mut response = self.0.schema.execute(request).await;
+        response.errors = reply::finished(response.errors, self.settings().limits.errors);
+        response
     }
 
     /// Executes a subscription.

@@ -17,12 +17,12 @@ use super::execute::Execute;
 
 /// Judges a document by the schema's static rules.
 pub(crate) trait StaticRules {
-    fn check(&self, text: &str, document: &ExecutableDocument) -> Result<(), Vec<ServerError>>;
+    fn check(&self, document: &ExecutableDocument) -> Result<(), Vec<ServerError>>;
 }
 
 impl StaticRules for dyn Execute {
-    fn check(&self, text: &str, document: &ExecutableDocument) -> Result<(), Vec<ServerError>> {
-        let mut request = Request::new(text);
+    fn check(&self, document: &ExecutableDocument) -> Result<(), Vec<ServerError>> {
+        let mut request = Request::new("");
         // No variables: only what holds for every request is judged here.
         request.set_parsed_query(document.clone());
         let response = self.execute(request).now_or_never().ok_or_else(Vec::new)?;

@@ -4,6 +4,8 @@ mod accept;
 mod receive;
 mod respond;
 
+use std::panic::AssertUnwindSafe;
+
 use async_graphql::{Response as Executed, parser::types::OperationType};
 use axum::{
     Router,
@@ -11,6 +13,7 @@ use axum::{
     response::Response,
     routing::any,
 };
+use futures::FutureExt;
 use http::{HeaderValue, Method, StatusCode};
 
 pub(crate) use receive::receive;
@@ -61,13 +64,9 @@ async fn handle(State(transport): State<Transport>, request: Request) -> Respons
 }
 
 async fn answer(transport: &Transport, request: Request) -> Result<Executed, Rejection> {
-    let limits = &transport.settings().limits;
     let session = transport.authenticate(request.headers()).await?;
     let method = request.method().clone();
-    let body_timeout = transport.settings().request_timeout;
-    let request = tokio::time::timeout(body_timeout, receive(request, limits.body_bytes))
-        .await
-        .map_err(|_| Rejection::new(StatusCode::REQUEST_TIMEOUT, slow_body()))??;
+    let request = receive(request, transport.settings()).await?;
     let executing = async {
         let operation = match transport.engine().prepare(request).await {
             Ok(operation) => operation,
@@ -75,8 +74,11 @@ async fn answer(transport: &Transport, request: Request) -> Result<Executed, Rej
         };
         execute(transport, &method, operation, &session).await
     };
+    let executing = AssertUnwindSafe(executing).catch_unwind();
     match tokio::time::timeout(transport.settings().request_timeout, executing).await {
-        Ok(result) => result,
+        Ok(Ok(result)) => result,
+        // The panic's own message is in the log already.
+        Ok(Err(_)) => Err(Refusal::new(Code::Internal, "Something went wrong on our side.").into()),
         Err(_) => Err(Refusal::new(Code::Timeout, "The answer took too long.")
             .hint("What was asked for may or may not have happened: look before you ask again.")
             .into()),
@@ -100,10 +102,6 @@ async fn execute(
         }
     }
     Ok(transport.engine().execute(operation, session).await)
-}
-
-fn slow_body() -> Refusal {
-    Refusal::new(Code::Timeout, "The body did not arrive in time.")
 }
 
 /// The type of refusals where the client has no choice.

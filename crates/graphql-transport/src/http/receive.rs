@@ -3,21 +3,26 @@
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
+use tokio::time::timeout;
 
 use super::respond::Rejection;
 use crate::{
     error::{Code, Refusal},
     request::GraphqlRequest,
+    settings::Settings,
 };
 
-/// Reads the request: GET has it in the URL, POST as a JSON body of at most `limit` bytes.
-pub(crate) async fn receive(request: Request, limit: usize) -> Result<GraphqlRequest, Rejection> {
+/// Reads the request: GET has it in the URL, POST as a JSON body, whose length and time are limited.
+pub(crate) async fn receive(request: Request, settings: &Settings) -> Result<GraphqlRequest, Rejection> {
     let (head, body) = request.into_parts();
     match head.method {
         Method::GET | Method::HEAD => Ok(GraphqlRequest::from_query(head.uri.query().unwrap_or_default())?),
         Method::POST => {
             expect_json(&head.headers)?;
-            let body = read(&head.headers, body, limit).await?;
+            let reading = read(&head.headers, body, settings.limits.body_bytes);
+            let body = timeout(settings.request_timeout, reading)
+                .await
+                .map_err(|_| too_slow())??;
             Ok(GraphqlRequest::from_json(&body)?)
         }
         _ => Err(Rejection::method(
@@ -62,6 +67,11 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Re
             Ok(()) => Refusal::bad_input("The body ended too early.").into(),
         }
     })
+}
+
+fn too_slow() -> Rejection {
+    let refusal = Refusal::new(Code::Timeout, "The body did not arrive in time.");
+    Rejection::new(StatusCode::REQUEST_TIMEOUT, refusal)
 }
 
 fn too_large(is_so: bool, limit: usize) -> Result<(), Rejection> {

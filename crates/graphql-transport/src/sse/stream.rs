@@ -14,13 +14,13 @@ use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
-    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{TRANSPORT, event};
 use crate::{
-    error::{Code, Refusal},
+    error::Refusal,
     http::{Rejection, json_type, receive},
     operation::begin,
     reply,
@@ -80,13 +80,7 @@ async fn accept(transport: &Transport, request: Request) -> Result<Accepted, Rej
         .get("last-event-id")
         .and_then(|id| id.to_str().ok())
         .map(str::to_owned);
-    let settings = transport.settings();
-    let request = timeout(
-        settings.request_timeout,
-        receive(request, settings.limits.body_bytes),
-    )
-    .await
-    .map_err(|_| Refusal::new(Code::Timeout, "The body did not arrive in time."))??;
+    let request = receive(request, transport.settings()).await?;
     Ok(Accepted {
         request,
         session,

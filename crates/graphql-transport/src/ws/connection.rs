@@ -3,9 +3,9 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use axum::extract::ws::{Message, WebSocket};
-use futures::SinkExt;
+use futures::{FutureExt, SinkExt};
 use http::HeaderMap;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     close::Close,
     message::{self, ClientMessage, Dialect},
     operations::{Event, Operations},
+    times::{Due, Times},
     upgrade::lay_over,
 };
 use crate::{
@@ -20,7 +21,6 @@ use crate::{
     operation::begin,
     request::GraphqlRequest,
     session::Session,
-    settings::StreamSettings,
     subscribe::Subscribe,
     transport::Transport,
 };
@@ -56,17 +56,6 @@ pub(super) struct Connection {
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// When something is due on a connection.
-struct Times {
-    /// The client must be authenticated by then.
-    init: Instant,
-    ping: Instant,
-    /// When anything was last heard from the client.
-    heard: Instant,
-    /// The service stops: when this connection is to be closed.
-    leave: Option<Instant>,
-}
-
 impl Connection {
     pub(super) fn new(
         socket: WebSocket,
@@ -74,15 +63,8 @@ impl Connection {
         subscriptions: Arc<dyn Subscribe>,
         headers: HeaderMap,
     ) -> Self {
-        let now = Instant::now();
-        let streams = &transport.settings().streams;
-        let times = Times {
-            init: now + streams.init_timeout,
-            ping: now + streams.ping_interval,
-            heard: now,
-            leave: None,
-        };
-        let alarm = Box::pin(sleep_until(times.next(streams, false)));
+        let times = Times::new(Instant::now(), &transport.settings().streams);
+        let alarm = Box::pin(sleep_until(times.next()));
         let stop = Box::pin(transport.stop().clone().cancelled_owned());
         let operations = Operations::default();
         Self {
@@ -134,9 +116,9 @@ impl Connection {
             received = self.socket.recv() => self.received(received).await,
             (id, event) = self.operations.next() => self.send_events(&id, event).await,
             () = &mut self.alarm => self.due().await,
-            () = &mut self.stop, if self.times.leave.is_none() => {
+            () = &mut self.stop, if !self.times.leaving() => {
                 let drain = self.transport.settings().streams.drain;
-                self.times.leave = Some(Instant::now() + drain.mul_f64(rand::random()));
+                self.times.leave(Instant::now() + drain.mul_f64(rand::random()));
                 self.set_alarm();
                 Ok(())
             }
@@ -144,7 +126,7 @@ impl Connection {
     }
 
     async fn received(&mut self, received: Option<Result<Message, axum::Error>>) -> Result<(), End> {
-        self.times.heard = Instant::now();
+        self.times.heard(Instant::now());
         match received {
             Some(Ok(Message::Text(text))) => {
                 let message =
@@ -189,13 +171,14 @@ impl Connection {
         let mut headers = std::mem::take(&mut self.headers);
         lay_over(&mut headers, &payload);
         let authenticating = self.transport.authenticate(&headers);
-        let session = tokio::time::timeout_at(self.times.init, authenticating)
+        let by = self.times.init().unwrap_or_else(Instant::now);
+        let session = timeout_at(by, authenticating)
             .await
             .map_err(|_| Close::InitTimeout)?;
         match session {
             Ok(session) => {
                 self.session = Some(session);
-                self.set_alarm();
+                self.times.authenticated();
                 self.send(message::ack()).await
             }
             Err(refusal) => {
@@ -232,30 +215,23 @@ impl Connection {
 
     /// Does what is due, and sets the alarm for what will be next.
     async fn due(&mut self) -> Result<(), End> {
-        let now = Instant::now();
-        let streams = &self.transport.settings().streams;
-        if self.times.leave.is_some_and(|leave| leave <= now) {
-            return Err(Close::Restart.into());
-        }
-        if self.session.is_none() && self.times.init <= now {
-            return Err(Close::InitTimeout.into());
-        }
-        if self.times.heard + streams.dead_after <= now {
-            return Err(End::Gone);
-        }
-        if self.times.ping <= now {
-            self.times.ping = now + streams.ping_interval;
-            self.send(Message::Ping(bytes::Bytes::new())).await?;
+        match self.times.due(Instant::now()) {
+            Due::Leave => return Err(Close::Restart.into()),
+            Due::Init => return Err(Close::InitTimeout.into()),
+            // While something was sent, nothing was read: it may be there by now.
+            Due::Dead => match self.socket.recv().now_or_never() {
+                Some(received) => self.received(received).await?,
+                None => return Err(End::Gone),
+            },
+            Due::Ping => self.send(Message::Ping(bytes::Bytes::new())).await?,
+            Due::Nothing => {}
         }
         self.set_alarm();
         Ok(())
     }
 
     fn set_alarm(&mut self) {
-        let streams = &self.transport.settings().streams;
-        self.alarm
-            .as_mut()
-            .reset(self.times.next(streams, self.session.is_some()));
+        self.alarm.as_mut().reset(self.times.next());
     }
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
@@ -290,16 +266,6 @@ impl Connection {
         } else {
             Err(Close::Internal.into())
         }
-    }
-}
-
-impl Times {
-    fn next(&self, streams: &StreamSettings, authenticated: bool) -> Instant {
-        let mut next = self.ping.min(self.heard + streams.dead_after);
-        if !authenticated {
-            next = next.min(self.init);
-        }
-        self.leave.map_or(next, |leave| next.min(leave))
     }
 }
 

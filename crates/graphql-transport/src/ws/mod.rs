@@ -4,6 +4,7 @@ mod close;
 mod connection;
 mod message;
 mod operations;
+mod times;
 mod upgrade;
 
 pub(crate) use upgrade::router;

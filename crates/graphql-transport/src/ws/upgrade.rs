@@ -1,6 +1,6 @@
 //! From an HTTP request to a WebSocket.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -54,8 +54,6 @@ async fn upgrade(
         .protocols(Dialect::PROTOCOLS)
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
-        // At most one message more than a batch is ever buffered.
-        .max_write_buffer_size(usize::MAX)
         .max_message_size(limit)
         .max_frame_size(limit)
         .on_upgrade(move |socket| {
@@ -97,20 +95,6 @@ fn admit(
         return Err(Refusal::new(Code::Forbidden, "Pages of this origin may not connect.").into());
     }
     Ok((upgrade, transport.admit()?))
-}
-
-impl Transport {
-    /// A place among the connections that stay open.
-    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        if self.stop().is_cancelled() {
-            return Err(Refusal::new(Code::Unavailable, "The service is about to stop.")
-                .retry_after(Duration::from_secs(1)));
-        }
-        Arc::clone(self.connections()).try_acquire_owned().map_err(|_| {
-            Refusal::new(Code::Overloaded, "Too many connections are open.")
-                .retry_after(Duration::from_secs(5))
-        })
-    }
 }
 
 /// Lays the members of a `connection_init` payload that are strings over the headers. A browser can send no header

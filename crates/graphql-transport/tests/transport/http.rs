@@ -194,6 +194,16 @@ async fn a_fault_is_masked_and_a_coded_error_is_not() {
 }
 
 #[tokio::test]
+async fn a_panic_is_a_masked_fault_and_not_the_end_of_the_connection() {
+    let reply = Server::new().query("{number(text:\"x\")}").await;
+    assert_eq!(
+        (reply.status, &*reply.code()),
+        (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL")
+    );
+    assert!(!reply.text.contains("swordfish"));
+}
+
+#[tokio::test]
 async fn a_resolver_can_set_headers() {
     assert_eq!(
         Server::new()
