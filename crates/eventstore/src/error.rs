@@ -1,27 +1,10 @@
 //! What can go wrong, by who has to act on it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use crate::{Expected, Revision, StreamName};
-
-/// A fault of the database or of the way to it; usually passing.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error(transparent)]
-pub struct Fault(Arc<sqlx::Error>);
-
-impl From<sqlx::Error> for Fault {
-    fn from(error: sqlx::Error) -> Self {
-        Self(Arc::new(error))
-    }
-}
-
-impl Fault {
-    pub(crate) fn sqlx(&self) -> &sqlx::Error {
-        &self.0
-    }
-}
+use crate::{Expected, Fault, Revision, StreamName};
 
 /// Why an append was not written.
 #[derive(Debug, Clone, thiserror::Error)]

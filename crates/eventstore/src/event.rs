@@ -37,6 +37,12 @@ impl Revision {
     /// After any event: where reading a stream backwards begins.
     pub const END: Self = Self(i64::MAX.unsigned_abs());
 
+    /// The revision after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     pub(crate) fn to_sql(self) -> i64 {
         i64::try_from(self.0).unwrap_or(i64::MAX)
     }
@@ -150,4 +156,9 @@ impl RecordedEvent {
 pub(crate) fn from_micros(micros: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// A time as whole microseconds since 1970.
+pub(crate) fn to_micros(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
 }

@@ -1,13 +1,32 @@
 //! An event store on SQL with the semantics of EventStoreDB: streams, expected revisions, one gap-free log.
 
 mod append;
+mod backend;
+mod clock;
 mod config;
 mod cursor;
+mod database;
+mod derived;
 mod error;
 mod event;
+mod fault;
+mod metrics;
+mod migrate;
+mod postgres;
+mod sql;
+mod sqlite;
+mod store;
+mod subscription;
+mod tail;
+mod writer;
 
 pub use append::{Append, Appended, Expected, Urgency};
 pub use config::{Config, DatabaseUrl, NotADatabaseUrl};
 pub use cursor::{Cursor, NotACursor};
-pub use error::{AppendError, DerivedError, Fault, MigrateError, OpenError, ReadError, SubscribeError};
+pub use derived::{Checkpoint, Derived, Lease, Pool, Tx};
+pub use error::{AppendError, DerivedError, MigrateError, OpenError, ReadError, SubscribeError};
 pub use event::{Direction, NewEvent, Position, RecordedEvent, Revision, StreamName};
+pub use fault::Fault;
+pub use migrate::Migrations;
+pub use store::EventStore;
+pub use subscription::Subscription;

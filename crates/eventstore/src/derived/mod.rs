@@ -1,0 +1,107 @@
+//! What a service derives from the log: tables of its own, checkpoints that are fences, leases.
+
+mod checkpoint;
+mod lease;
+mod tx;
+
+use std::sync::Arc;
+
+use sqlx::{PgPool, SqlitePool, sqlite::SqlitePoolOptions};
+
+pub use checkpoint::Checkpoint;
+pub use lease::Lease;
+pub use tx::Tx;
+
+use crate::{
+    DatabaseUrl, EventStore, MigrateError, Migrations, OpenError,
+    clock::Clock,
+    database::Database,
+    migrate, postgres,
+    sqlite::{self, DataFolder, Durability},
+};
+
+/// Connections to one of the two databases.
+#[derive(Debug, Clone)]
+pub enum Pool {
+    /// To a file.
+    Sqlite(SqlitePool),
+    /// To a server.
+    Postgres(PgPool),
+}
+
+/// The derived tables of one service: a schema of its own in PostgreSQL, a file of its own beside the log in SQLite.
+/// All of it can be rebuilt from the log, so its transactions do not wait for the disk. Cheap to clone.
+#[derive(Clone)]
+pub struct Derived {
+    writer: Pool,
+    readers: Pool,
+    clock: Arc<Clock>,
+    /// Keeps other processes away from the file.
+    _folder: Option<Arc<DataFolder>>,
+}
+
+impl Derived {
+    /// Brings the schema up to date: the tables `checkpoints` and `leases`, then the service's own steps. Several
+    /// processes may do so at once.
+    ///
+    /// # Errors
+    /// The database does not answer, or refuses.
+    pub async fn migrate(
+        url: &DatabaseUrl,
+        schema: &'static str,
+        steps: Migrations,
+    ) -> Result<(), MigrateError> {
+        migrate::run(url, &migrate::derived(schema, steps)).await
+    }
+
+    /// Opens a schema beside the log, with one connection that writes and two that read.
+    ///
+    /// # Errors
+    /// The tables are older than this program, or the database does not answer.
+    pub async fn open(
+        store: &EventStore,
+        schema: &'static str,
+        steps: Migrations,
+    ) -> Result<Self, OpenError> {
+        let clock = store.clock();
+        match store.database() {
+            Database::Sqlite(folder) => {
+                let file = folder.file(schema);
+                for part in migrate::derived(schema, steps) {
+                    migrate::sqlite::check(&file, part).await?;
+                }
+                let writer = SqlitePoolOptions::new()
+                    .max_connections(1)
+                    .idle_timeout(None)
+                    .max_lifetime(None);
+                let options = sqlite::writing(&file, Durability::Derived);
+                let writer = writer.test_before_acquire(false).connect_with(options).await?;
+                let readers = Pool::Sqlite(sqlite::readers(&file).await?);
+                Ok(Self {
+                    writer: Pool::Sqlite(writer),
+                    readers,
+                    clock,
+                    _folder: Some(Arc::clone(folder)),
+                })
+            }
+            Database::Postgres(url) => {
+                for part in migrate::derived(schema, steps) {
+                    migrate::postgres::check(url, part).await?;
+                }
+                let options = postgres::derived(url, schema)?;
+                let writer = Pool::Postgres(postgres::pool(options.clone(), 1));
+                Ok(Self {
+                    writer,
+                    readers: Pool::Postgres(postgres::pool(options, 2)),
+                    clock,
+                    _folder: None,
+                })
+            }
+        }
+    }
+
+    /// The connections that read, for the service's own tables.
+    pub fn readers(&self) -> Pool {
+        self.readers.clone()
+    }
+}

@@ -1,0 +1,96 @@
+//! Faults of the database, and whether they pass by themselves.
+
+use std::{io, sync::Arc, time::Duration};
+
+/// A fault of the database or of the way to it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+pub struct Fault(Arc<sqlx::Error>);
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl Fault {
+    /// Whether trying again can help: the connection or the server went away, was busy, or took too long. What was
+    /// asked for may have been done all the same. Any other fault is the database's refusal, and nothing was done.
+    pub fn passes(&self) -> bool {
+        let sqlx::Error::Database(error) = &*self.0 else {
+            return matches!(
+                &*self.0,
+                sqlx::Error::Io(_)
+                    | sqlx::Error::Tls(_)
+                    | sqlx::Error::Protocol(_)
+                    | sqlx::Error::PoolTimedOut
+                    | sqlx::Error::WorkerCrashed
+            );
+        };
+        let code = error.code().unwrap_or_default();
+        if error
+            .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+            .is_some()
+        {
+            postgres_passes(&code)
+        } else {
+            sqlite_passes(&code)
+        }
+    }
+
+    /// The SQLSTATE, or SQLite's extended result code.
+    pub(crate) fn code(&self) -> Option<String> {
+        Some(self.0.as_database_error()?.code()?.into_owned())
+    }
+
+    pub(crate) fn timed_out() -> Self {
+        sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()
+    }
+}
+
+/// Connection lost, server stopping or starting or read-only (a standby not promoted yet), too many connections,
+/// deadlock or serialisation, and waiting too long for a lock or for the statement.
+fn postgres_passes(code: &str) -> bool {
+    code.starts_with("08")
+        || code.starts_with("57")
+        || matches!(code, "25006" | "25P03" | "40001" | "40P01" | "53300" | "55P03")
+}
+
+/// Busy, locked, or an I/O error, after any of which the statement was rolled back or its fate is unknown.
+fn sqlite_passes(code: &str) -> bool {
+    code.parse::<u32>()
+        .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10))
+}
+
+/// The pauses between attempts: 20 ms, doubled up to 1 s.
+pub(crate) struct Backoff(Duration);
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self(Duration::from_millis(20))
+    }
+
+    pub(crate) async fn pause(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Duration::from_secs(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_connection_passes_and_a_full_disk_does_not() {
+        assert!(Fault::from(sqlx::Error::Io(io::ErrorKind::ConnectionReset.into())).passes());
+        assert!(Fault::timed_out().passes());
+        assert!(!Fault::from(sqlx::Error::RowNotFound).passes());
+        assert!(postgres_passes("57P01") && postgres_passes("08006") && postgres_passes("55P03"));
+        assert!(!postgres_passes("53100") && !postgres_passes("42501"));
+        assert!(
+            sqlite_passes("5") && sqlite_passes("266"),
+            "busy, and an I/O error while reading"
+        );
+        assert!(!sqlite_passes("13"), "full");
+    }
+}

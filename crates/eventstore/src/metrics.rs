@@ -1,0 +1,109 @@
+//! What the store counts.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric},
+    metrics::{
+        MetricType,
+        counter::Counter,
+        family::Family,
+        gauge::ConstGauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+use crate::{AppendError, Appended, writer::Queue};
+
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    group_events: Histogram,
+    pub(crate) tail_reads: Counter,
+    appends: Family<Labels, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the names are the label's values")]
+pub(crate) enum Outcome {
+    written,
+    replayed,
+    conflict,
+    id_reused,
+    log_replaced,
+    unavailable,
+}
+
+impl Outcome {
+    pub(crate) fn of(answer: &Result<Appended, AppendError>) -> Self {
+        match answer {
+            Ok(Appended { replayed: false, .. }) => Self::written,
+            Ok(Appended { replayed: true, .. }) => Self::replayed,
+            Err(AppendError::Conflict { .. }) => Self::conflict,
+            Err(AppendError::IdReused { .. }) => Self::id_reused,
+            Err(AppendError::LogReplaced) => Self::log_replaced,
+            Err(_) => Self::unavailable,
+        }
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            group_events: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            tail_reads: Counter::default(),
+            appends: Family::default(),
+        }
+    }
+
+    /// A group of `events` events was committed.
+    pub(crate) fn group_of(&self, events: usize) {
+        // A group has at most 512.
+        self.group_events
+            .observe(u32::try_from(events).unwrap_or(u32::MAX).into());
+    }
+
+    pub(crate) fn appended(&self, outcome: Outcome) {
+        self.appends.get_or_create(&Labels { outcome }).inc();
+    }
+
+    pub(crate) fn register(&self, queue: &Arc<Queue>, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("tiffin_store");
+        registry.register(
+            "group_events",
+            "Events committed together",
+            self.group_events.clone(),
+        );
+        registry.register("appends", "Appends by their outcome", self.appends.clone());
+        registry.register(
+            "tail_reads",
+            "Reads of the log by the tail that brought events",
+            self.tail_reads.clone(),
+        );
+        registry.register_collector(Box::new(QueueAge(Arc::clone(queue))));
+    }
+}
+
+struct QueueAge(Arc<Queue>);
+
+impl fmt::Debug for QueueAge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QueueAge")
+    }
+}
+
+impl Collector for QueueAge {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let age = self.0.oldest().unwrap_or_default().as_secs_f64();
+        let help = "Age of the oldest append that waits for the writer.";
+        let encoder =
+            encoder.encode_descriptor("queue_age", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+        ConstGauge::new(age).encode(encoder)
+    }
+}

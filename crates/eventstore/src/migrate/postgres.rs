@@ -1,0 +1,62 @@
+//! Migrations of a PostgreSQL schema, one process at a time by an advisory lock.
+
+use sqlx::{Connection, PgConnection};
+
+use super::{Part, steps_after};
+use crate::{
+    MigrateError, OpenError,
+    postgres::{migrating, patiently_connect},
+};
+
+const LOCK: &str = "SELECT pg_advisory_xact_lock(8388345983984919402)";
+const VERSIONS: &str =
+    "CREATE TABLE IF NOT EXISTS schema_versions (part text PRIMARY KEY, version bigint NOT NULL)";
+
+pub(crate) async fn run(url: &str, parts: &[Part]) -> Result<(), MigrateError> {
+    for part in parts {
+        let mut connection = patiently_connect(&migrating(url, part.schema)?).await?;
+        migrate(&mut connection, part).await?;
+        connection.close().await?;
+    }
+    Ok(())
+}
+
+async fn migrate(connection: &mut PgConnection, part: &Part) -> Result<(), MigrateError> {
+    let mut tx = Connection::begin(connection).await?;
+    sqlx::query(LOCK).execute(&mut *tx).await?;
+    // The names of schemas and parts are constants of programs, not input.
+    let schema = sqlx::AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", part.schema));
+    sqlx::raw_sql(schema).execute(&mut *tx).await?;
+    sqlx::query(VERSIONS).execute(&mut *tx).await?;
+    let version = version(&mut tx, part.name).await?;
+    for (to, step) in steps_after(part.steps.postgres, version) {
+        let failed = |source: sqlx::Error| part.failed(to, source);
+        sqlx::raw_sql(step).execute(&mut *tx).await.map_err(failed)?;
+        sqlx::query("INSERT INTO schema_versions VALUES ($1, $2) ON CONFLICT (part) DO UPDATE SET version = excluded.version")
+            .bind(part.name)
+            .bind(to)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+async fn version(connection: &mut PgConnection, part: &str) -> Result<i64, sqlx::Error> {
+    let version = sqlx::query_scalar("SELECT version FROM schema_versions WHERE part = $1");
+    Ok(version.bind(part).fetch_optional(connection).await?.unwrap_or(0))
+}
+
+/// Refuses a schema that is older than this program needs; a newer one is compatible.
+pub(crate) async fn check(url: &str, part: Part) -> Result<(), OpenError> {
+    let mut connection = patiently_connect(&migrating(url, part.schema)?).await?;
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass('schema_versions') IS NOT NULL")
+        .fetch_one(&mut connection)
+        .await?;
+    let found = if exists {
+        version(&mut connection, part.name).await?
+    } else {
+        0
+    };
+    connection.close().await?;
+    part.new_enough(found, part.steps.postgres.len())
+}

@@ -1,0 +1,288 @@
+//! The event store as its users see it.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prometheus_client::registry::Registry;
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Append, AppendError, Appended, Config, Cursor, DatabaseUrl, Direction, MigrateError, OpenError, Position,
+    ReadError, RecordedEvent, Revision, StreamName, Subscription,
+    backend::{Backend, Read},
+    clock::Clock,
+    database::Database,
+    fault::Backoff,
+    metrics::Metrics,
+    migrate,
+    tail::{self, After, Tail},
+    writer::{Parts, Queue, Writer},
+};
+
+/// How long a read is repeated while the database does not answer.
+const READ_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A log of events in streams. Cheap to clone; one per process and database.
+#[derive(Clone)]
+pub struct EventStore(Arc<Inner>);
+
+struct Inner {
+    database: Database,
+    backend: Arc<dyn Backend>,
+    queue: Arc<Queue>,
+    tail: Arc<Tail>,
+    clock: Arc<Clock>,
+    metrics: Metrics,
+    committed: watch::Sender<Position>,
+    poll: Duration,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl EventStore {
+    /// Brings the log's tables up to date. Several processes may do so at once.
+    ///
+    /// # Errors
+    /// The database does not answer, or refuses.
+    pub async fn migrate(url: &DatabaseUrl) -> Result<(), MigrateError> {
+        migrate::log(url).await
+    }
+
+    /// Opens the log and starts its writer and its tail, which end when the last clone is dropped or with `close`.
+    ///
+    /// # Errors
+    /// The tables are older than this program, the database is not safe (PostgreSQL) or another process uses the
+    /// data folder (SQLite), or the database does not answer.
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        let (database, backend) = Database::open(&config.url).await?;
+        let last = tail::last(&*backend).await?;
+        let now = backend.now().await?;
+        let clock = Arc::new(Clock::new(
+            last.as_ref().map_or(now, |last| last.created_at.max(now)),
+        ));
+        let head = last.map_or(Cursor::START, |last| last.cursor());
+
+        let closing = CancellationToken::new();
+        let metrics = Metrics::new();
+        let queue = Arc::new(Queue::new(config.queue_bytes));
+        let tail = Tail::new(
+            Arc::clone(&backend),
+            head,
+            config.tail_bytes,
+            metrics.clone(),
+            closing.clone(),
+        );
+        let tail = Arc::new(tail);
+        let committed = watch::Sender::new(Position::START);
+        let writer = Parts {
+            backend: Arc::clone(&backend),
+            queue: Arc::clone(&queue),
+            tail: Arc::clone(&tail),
+            clock: Arc::clone(&clock),
+            metrics: metrics.clone(),
+            committed: committed.clone(),
+            closing: closing.clone(),
+        };
+        let tasks = TaskTracker::new();
+        tasks.spawn(Writer::new(writer, config.heads, database.is_ours_alone()).run());
+        tasks.spawn(Arc::clone(&tail).follow(Arc::clone(&clock), config.poll));
+        tasks.close();
+        let poll = config.poll;
+        Ok(Self(Arc::new(Inner {
+            database,
+            backend,
+            queue,
+            tail,
+            clock,
+            metrics,
+            committed,
+            poll,
+            tasks,
+            closing,
+        })))
+    }
+
+    /// Appends events to a stream. Answers when they are on disk, or with the reason why they are not. May be repeated
+    /// with the same event ids until there is an answer. A call that is given up may still write.
+    ///
+    /// # Errors
+    /// See [`AppendError`]. All but [`AppendError::Closed`] say that nothing was written.
+    pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.0.queue.append(append).await
+    }
+
+    /// Reads a stream from a revision on, in either direction, that revision included. Empty: there is nothing.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn read_stream(
+        &self,
+        name: &StreamName,
+        from: Revision,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
+        self.read(Read::Stream {
+            name,
+            from,
+            direction,
+            limit,
+        })
+        .await
+    }
+
+    /// Reads whole streams in one statement; one answer for each name, in the order asked, empty if there is none.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn read_streams(
+        &self,
+        names: &[StreamName],
+    ) -> Result<Vec<Vec<Arc<RecordedEvent>>>, ReadError> {
+        let mut streams: HashMap<StreamName, Vec<_>> =
+            names.iter().map(|name| (name.clone(), Vec::new())).collect();
+        if streams.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted: Vec<_> = streams.keys().cloned().collect();
+        for event in self.read(Read::Streams { names: &wanted }).await? {
+            streams.entry(event.stream.clone()).or_default().push(event);
+        }
+        Ok(names
+            .iter()
+            .map(|name| streams.get(name).cloned().unwrap_or_default())
+            .collect())
+    }
+
+    /// Reads the log from a position on, in either direction, the event at that position left out.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn read_all(
+        &self,
+        after: Position,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
+        self.read(Read::All {
+            after,
+            direction,
+            limit,
+        })
+        .await
+    }
+
+    /// Reads what comes after a cursor, from memory if it is there. Empty: nothing is committed after it.
+    ///
+    /// # Errors
+    /// The log does not hold the cursor, or the database does not answer.
+    pub async fn read_after(
+        &self,
+        cursor: Cursor,
+        limit: usize,
+    ) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
+        let generation = self.0.tail.generation();
+        let events = match self.0.tail.after(cursor, limit) {
+            After::Events(events) => return Ok(events),
+            After::Replaced => Err(ReadError::LogReplaced),
+            After::UpToDate | After::TooOld | After::Ahead => {
+                patiently(async || tail::read_after(&*self.0.backend, cursor, limit).await).await
+            }
+        };
+        if matches!(events, Err(ReadError::LogReplaced)) {
+            self.0.tail.log_replaced(generation).await;
+        }
+        events
+    }
+
+    /// The cursor of the log's last event.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn head(&self) -> Result<Cursor, ReadError> {
+        patiently(async || Ok(tail::last_cursor(&*self.0.backend).await?)).await
+    }
+
+    /// Follows the log from a cursor on.
+    pub fn subscribe(&self, from: Cursor) -> Subscription {
+        Subscription::new(Arc::clone(&self.0.tail), from, self.0.poll)
+    }
+
+    /// The time by the database's clock, carried on by this process' monotonic clock. Never falls.
+    pub fn now(&self) -> OffsetDateTime {
+        self.0.clock.now()
+    }
+
+    /// Up to where this process has committed, for telling other processes.
+    pub fn committed(&self) -> watch::Receiver<Position> {
+        self.0.committed.subscribe()
+    }
+
+    /// Another process says that it has committed up to a position: reads it at once.
+    pub fn nudge(&self, position: Position) {
+        self.0.tail.nudge(position);
+    }
+
+    /// How long the writer's oldest append has been waiting.
+    pub fn oldest_waiting(&self) -> Option<Duration> {
+        self.0.queue.oldest()
+    }
+
+    /// Counts how often it was noticed that the log had been replaced by another one (a restore): whatever was derived
+    /// from it is to be dropped.
+    pub fn replaced(&self) -> watch::Receiver<u64> {
+        self.0.tail.replacements()
+    }
+
+    /// Registers what the store counts.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.metrics.register(&self.0.queue, registry);
+    }
+
+    /// Takes in no more appends, writes what waits, and ends the subscriptions. While the database does not answer,
+    /// what waits is answered with [`AppendError::Closed`].
+    pub async fn close(&self) {
+        self.0.queue.close();
+        self.0.closing.cancel();
+        self.0.tasks.wait().await;
+        self.0.backend.close().await;
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    pub(crate) fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.0.clock)
+    }
+
+    async fn read(&self, read: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
+        patiently(async || Ok(self.0.backend.read(read).await?)).await
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.closing.cancel();
+    }
+}
+
+/// Repeats a read for a while: after a restart of the server each pooled connection fails once.
+async fn patiently<T>(mut read: impl AsyncFnMut() -> Result<T, ReadError>) -> Result<T, ReadError> {
+    let start = Instant::now();
+    let mut backoff = Backoff::new();
+    loop {
+        match read().await {
+            Err(ReadError::Unavailable(fault)) if fault.passes() && start.elapsed() < READ_PATIENCE => {
+                backoff.pause().await;
+            }
+            done => return done,
+        }
+    }
+}

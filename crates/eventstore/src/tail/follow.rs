@@ -1,0 +1,60 @@
+//! The task that brings the tail what other processes committed, and notices a replaced log.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::MissedTickBehavior;
+
+use super::{Tail, read_after};
+use crate::{ReadError, clock::Clock, fault::Backoff};
+
+/// The most events of one read.
+pub(crate) const BATCH: usize = 512;
+
+impl Tail {
+    /// Reads when there is a gap, when somebody says so, and every `poll`; then the database's clock, too.
+    pub(crate) async fn follow(self: Arc<Self>, clock: Arc<Clock>, poll: Duration) {
+        let mut polls = tokio::time::interval(poll);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.closing.cancelled() => return,
+                () = self.wake.notified() => {}
+                _ = polls.tick() => if let Ok(now) = self.backend.now().await { clock.observe(now) },
+            }
+            tokio::select! {
+                () = self.closing.cancelled() => return,
+                () = self.catch_up() => {}
+            }
+        }
+    }
+
+    /// Reads until nothing is missing.
+    async fn catch_up(&self) {
+        let mut backoff = Backoff::new();
+        loop {
+            let generation = self.generation();
+            let (from, gap) = {
+                let ring = self.ring();
+                (ring.head(), ring.gap())
+            };
+            let limit = gap.map_or(BATCH, |gap| usize::try_from(gap).unwrap_or(BATCH).min(BATCH));
+            match read_after(&*self.backend, from, limit).await {
+                Ok(events) if events.is_empty() && gap.is_none() => return,
+                // What was committed beyond the gap is gone, and so is what was in the gap.
+                Ok(events) if events.is_empty() => self.log_replaced(generation).await,
+                Ok(events) => {
+                    self.metrics.tail_reads.inc();
+                    self.take_in(&events);
+                    if events.len() < limit && self.ring().gap().is_none() {
+                        return;
+                    }
+                }
+                Err(ReadError::LogReplaced) => self.log_replaced(generation).await,
+                Err(ReadError::Unavailable(error)) => {
+                    tracing::warn!(%error, "the log cannot be read; trying again");
+                    backoff.pause().await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The one tail of a process: fed by its own writer, by SQL only across a gap, and shared by all subscriptions.
+
+mod follow;
+mod ring;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Cursor, Direction, Fault, Position, ReadError, RecordedEvent,
+    backend::{Backend, Read},
+    fault::Backoff,
+    metrics::Metrics,
+};
+pub(crate) use follow::BATCH;
+pub(crate) use ring::After;
+use ring::Ring;
+
+pub(crate) struct Tail {
+    backend: Arc<dyn Backend>,
+    ring: Mutex<Ring>,
+    most_bytes: usize,
+    head: watch::Sender<Position>,
+    replaced: watch::Sender<u64>,
+    replacing: tokio::sync::Mutex<()>,
+    wake: Notify,
+    metrics: Metrics,
+    closing: CancellationToken,
+}
+
+impl Tail {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        head: Cursor,
+        most_bytes: usize,
+        metrics: Metrics,
+        closing: CancellationToken,
+    ) -> Self {
+        Self {
+            backend,
+            ring: Mutex::new(Ring::new(head, most_bytes)),
+            most_bytes,
+            head: watch::Sender::new(head.position),
+            replaced: watch::Sender::new(0),
+            replacing: tokio::sync::Mutex::default(),
+            wake: Notify::new(),
+            metrics,
+            closing,
+        }
+    }
+
+    /// The last event that is known without a gap.
+    pub(crate) fn head(&self) -> Cursor {
+        self.ring().head()
+    }
+
+    /// Changes with each event that becomes known, and when the log is replaced.
+    pub(crate) fn heads(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+
+    pub(crate) fn after(&self, cursor: Cursor, limit: usize) -> After {
+        self.ring().after(cursor, limit)
+    }
+
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+
+    /// Takes in committed events, in the order of the log.
+    pub(crate) fn take_in(&self, events: &[Arc<RecordedEvent>]) {
+        let (moved, head, gap) = {
+            let mut ring = self.ring();
+            (ring.take_in(events), ring.head().position, ring.gap())
+        };
+        if moved {
+            self.head.send_replace(head);
+        }
+        if gap.is_some() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Somebody committed up to `position`.
+    pub(crate) fn nudge(&self, position: Position) {
+        if position > self.head().position {
+            self.wake.notify_one();
+        }
+    }
+
+    /// How often the log was replaced.
+    pub(crate) fn generation(&self) -> u64 {
+        *self.replaced.borrow()
+    }
+
+    pub(crate) fn replacements(&self) -> watch::Receiver<u64> {
+        self.replaced.subscribe()
+    }
+
+    /// A cursor that was good in `generation` is not in the log: starts anew at its present end, unless that was done.
+    pub(crate) async fn log_replaced(&self, generation: u64) {
+        let _one_at_a_time = self.replacing.lock().await;
+        if self.generation() != generation {
+            return;
+        }
+        let mut backoff = Backoff::new();
+        let head = loop {
+            match last_cursor(&*self.backend).await {
+                Ok(head) => break head,
+                Err(_) if self.closing.is_cancelled() => return,
+                Err(_) => backoff.pause().await,
+            }
+        };
+        tracing::error!(
+            position = head.position.0,
+            "the log was replaced by another one; starting anew at its end"
+        );
+        *self.ring() = Ring::new(head, self.most_bytes);
+        self.replaced.send_modify(|count| *count += 1);
+        self.head.send_replace(head.position);
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The log's last event.
+pub(crate) async fn last(backend: &dyn Backend) -> Result<Option<Arc<RecordedEvent>>, Fault> {
+    let last = Read::All {
+        after: Position::END,
+        direction: Direction::Backwards,
+        limit: 1,
+    };
+    Ok(backend.read(last).await?.pop())
+}
+
+pub(crate) async fn last_cursor(backend: &dyn Backend) -> Result<Cursor, Fault> {
+    Ok(last(backend).await?.map_or(Cursor::START, |event| event.cursor()))
+}
+
+/// Reads what comes after a cursor. The cursor's own event is read along, so that a replaced log is noticed.
+pub(crate) async fn read_after(
+    backend: &dyn Backend,
+    cursor: Cursor,
+    limit: usize,
+) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
+    let forwards = |after, limit| Read::All {
+        after,
+        direction: Direction::Forwards,
+        limit,
+    };
+    let Some(before) = cursor.position.0.checked_sub(1) else {
+        return Ok(backend.read(forwards(Position::START, limit)).await?);
+    };
+    let mut events = backend
+        .read(forwards(Position(before), limit.saturating_add(1)))
+        .await?;
+    if events.first().map(|event| event.cursor()) != Some(cursor) {
+        return Err(ReadError::LogReplaced);
+    }
+    events.remove(0);
+    Ok(events)
+}

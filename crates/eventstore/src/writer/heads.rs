@@ -1,0 +1,66 @@
+//! What the writer remembers of streams: their numbers and last revisions, for the warm ones.
+
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+
+use super::{Target, queue::Waiting, verdict};
+use crate::{Position, RecordedEvent, Revision, StreamName};
+
+/// A stream's last event, as far as the writer knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Head {
+    stream_no: Position,
+    revision: Revision,
+}
+
+/// Heads are exact where this process alone writes, otherwise lower bounds.
+pub(super) struct Heads {
+    known: LruCache<StreamName, Head>,
+    exact: bool,
+}
+
+impl Heads {
+    pub(super) fn new(capacity: usize, exact: bool) -> Self {
+        let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            known: LruCache::new(capacity),
+            exact,
+        }
+    }
+
+    pub(super) fn learn(&mut self, event: &RecordedEvent) {
+        let head = Head {
+            stream_no: event.stream_no,
+            revision: event.revision,
+        };
+        if self
+            .known
+            .get(&event.stream)
+            .is_none_or(|known| known.revision < head.revision)
+        {
+            self.known.put(event.stream.clone(), head);
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// Where an append goes, if a look at the stream could not change the verdict. Where others write too the database
+    /// judges again under its lock, so an exact expectation that no known head rules out is sent unseen.
+    pub(super) fn target(&mut self, waiting: &Waiting) -> Option<Target> {
+        let first = verdict::expected_place(waiting.append.expected)?;
+        let head = self.known.get(&waiting.append.stream).copied();
+        let may_hold = match head {
+            _ if waiting.lost => false,
+            Some(head) if self.exact => first == head.revision.next(),
+            Some(head) => first >= head.revision.next(),
+            None => !self.exact,
+        };
+        may_hold.then_some(Target {
+            first,
+            stream_no: head.map(|head| head.stream_no),
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! The one task of a process that writes: it gathers what waits and commits it together, each with its own verdict.
+
+mod commit;
+mod heads;
+mod queue;
+mod verdict;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    AppendError, Appended, Cursor, Fault, Position, RecordedEvent, Revision,
+    backend::{Backend, Committed},
+    clock::Clock,
+    fault::Backoff,
+    metrics::{Metrics, Outcome},
+    tail::Tail,
+};
+use heads::Heads;
+pub(crate) use queue::Queue;
+use queue::Waiting;
+use verdict::Verdict;
+
+/// What a writer works with.
+pub(crate) struct Parts {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) tail: Arc<Tail>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) committed: watch::Sender<Position>,
+    /// Cancelled when the store is being closed: from then on a fault of the database ends the waiting.
+    pub(crate) closing: CancellationToken,
+}
+
+pub(crate) struct Writer {
+    parts: Parts,
+    heads: Heads,
+    /// The last event that this writer wrote; the tail may know a later one.
+    written: Cursor,
+    /// How often the log had been replaced when `heads` and `written` were learnt.
+    generation: u64,
+}
+
+/// An append that may be written, and where.
+struct Ready {
+    waiting: Waiting,
+    target: Target,
+}
+
+/// Where an append's first event is to stand.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    first: Revision,
+    /// The stream's number; absent for a new stream, and where only the database needs to know it.
+    stream_no: Option<Position>,
+}
+
+impl Writer {
+    /// `sole`: nobody but this process writes to the database.
+    pub(crate) fn new(parts: Parts, heads: usize, sole: bool) -> Self {
+        let generation = parts.tail.generation();
+        Self {
+            parts,
+            heads: Heads::new(heads, sole),
+            written: Cursor::START,
+            generation,
+        }
+    }
+
+    /// Writes until the queue is closed and empty.
+    pub(crate) async fn run(mut self) {
+        let mut kept = Vec::new();
+        while let Some(group) = self.parts.queue.take(kept).await {
+            kept = self.settle(group).await;
+            self.parts.queue.answered(&kept);
+            self.parts.backend.tidy().await;
+        }
+    }
+
+    /// Answers a group; what has lost against another process is given back, to be judged anew.
+    async fn settle(&mut self, group: Vec<Waiting>) -> Vec<Waiting> {
+        self.forget_what_was_replaced();
+        let mut ready = Vec::with_capacity(group.len());
+        let mut unsure = Vec::new();
+        for waiting in group {
+            match self.heads.target(&waiting) {
+                Some(target) => ready.push(Ready { waiting, target }),
+                None => unsure.push(waiting),
+            }
+        }
+        self.look_and_judge(unsure, &mut ready).await;
+        if ready.is_empty() {
+            return Vec::new();
+        }
+        match self.commit(&ready).await {
+            Ok(Committed::Written {
+                before,
+                created_at,
+                fates,
+            }) => self.finish(ready, before, created_at, fates),
+            Ok(Committed::Replaced) => {
+                self.parts.tail.log_replaced(self.generation).await;
+                self.refuse(ready, &AppendError::LogReplaced)
+            }
+            Err(error) => self.refuse(ready, &error),
+        }
+    }
+
+    fn forget_what_was_replaced(&mut self) {
+        let generation = self.parts.tail.generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.written = Cursor::START;
+            self.heads.forget();
+        }
+    }
+
+    /// Judges appends by one look at their streams; those that may be written are added to `ready`.
+    async fn look_and_judge(&mut self, unsure: Vec<Waiting>, ready: &mut Vec<Ready>) {
+        if unsure.is_empty() {
+            return;
+        }
+        let looks: Vec<_> = unsure
+            .iter()
+            .map(|waiting| verdict::look(&waiting.append, waiting.place))
+            .collect();
+        let seen = match self.until_answered(|| self.parts.backend.look(&looks)).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                return unsure
+                    .into_iter()
+                    .for_each(|waiting| self.answer(waiting, Err(error.clone())));
+            }
+        };
+        for (waiting, seen) in unsure.into_iter().zip(seen) {
+            let last = seen.iter().max_by_key(|event| event.revision);
+            if let Some(last) = last {
+                self.heads.learn(last);
+            }
+            let stream_no = last.map(|event| event.stream_no);
+            match verdict::judge(&waiting.append, waiting.place, &seen) {
+                Verdict::Write { first } => ready.push(Ready {
+                    waiting,
+                    target: Target { first, stream_no },
+                }),
+                Verdict::Replayed(events) => self.replay(waiting, events),
+                Verdict::IdReused(event_id) => {
+                    let stream = waiting.append.stream.clone();
+                    self.answer(waiting, Err(AppendError::IdReused { stream, event_id }));
+                }
+                Verdict::Conflict { actual } => {
+                    let (stream, expected) = (waiting.append.stream.clone(), waiting.append.expected);
+                    self.answer(
+                        waiting,
+                        Err(AppendError::Conflict {
+                            stream,
+                            expected,
+                            actual,
+                        }),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Perhaps written by this process before its connection broke, so the tail and the bus may not know it yet.
+    fn replay(&self, waiting: Waiting, events: Vec<Arc<RecordedEvent>>) {
+        if let Some(last) = events.last() {
+            self.parts.tail.nudge(last.position);
+            self.announce(last.position);
+        }
+        self.answer(
+            waiting,
+            Ok(Appended {
+                events,
+                replayed: true,
+            }),
+        );
+    }
+
+    fn announce(&self, position: Position) {
+        self.parts.committed.send_if_modified(|known| {
+            let later = position > *known;
+            *known = position.max(*known);
+            later
+        });
+    }
+
+    /// Repeats a question to the database until there is an answer.
+    async fn until_answered<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, AppendError>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let mut backoff = Backoff::new();
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) if !fault.passes() => return Err(AppendError::Unavailable(fault)),
+                Err(_) if self.parts.closing.is_cancelled() => return Err(AppendError::Closed),
+                Err(fault) => {
+                    tracing::warn!(error = %fault, "the database gives the writer no answer; asking again");
+                    backoff.pause().await;
+                }
+            }
+        }
+    }
+
+    fn refuse(&self, ready: Vec<Ready>, error: &AppendError) -> Vec<Waiting> {
+        for ready in ready {
+            self.answer(ready.waiting, Err(error.clone()));
+        }
+        Vec::new()
+    }
+
+    fn answer(&self, waiting: Waiting, answer: Result<Appended, AppendError>) {
+        self.parts.metrics.appended(Outcome::of(&answer));
+        waiting.answer(answer);
+    }
+}

@@ -1,0 +1,211 @@
+//! The appends that wait for the writer: bounded in bytes, those that continue work before those that start it.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::verdict::{self, Place};
+use crate::{
+    Append, AppendError, Appended, Urgency,
+    append::{MAX_APPEND_BYTES, MAX_EVENTS},
+};
+
+/// The most bytes of a group, unless one append alone has more.
+const MAX_GROUP_BYTES: usize = 256 * 1024;
+/// How many appends to streams of the group are passed over before the group is closed.
+const MAX_PASSED_OVER: usize = 1_024;
+
+/// An append and whoever waits for it.
+pub(crate) struct Waiting {
+    pub(crate) append: Append,
+    /// Where its events are if they were written already.
+    pub(crate) place: Place,
+    /// Whether it was sent and did not win, so that what the writer remembers of its stream is worth nothing.
+    pub(crate) lost: bool,
+    pub(crate) since: Instant,
+    reply: oneshot::Sender<Result<Appended, AppendError>>,
+    bytes: usize,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Waiting {
+    pub(crate) fn answer(self, answer: Result<Appended, AppendError>) {
+        // Whoever asked may have gone.
+        let _ = self.reply.send(answer);
+    }
+}
+
+pub(crate) struct Queue {
+    lanes: Mutex<Lanes>,
+    arrived: Notify,
+    room: [Arc<Semaphore>; 2],
+}
+
+#[derive(Default)]
+struct Lanes {
+    waiting: [VecDeque<Waiting>; 2],
+    /// Since when the oldest append waits that the writer has taken and not answered.
+    taken: Option<Instant>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(bytes: usize) -> Self {
+        let bytes = bytes.clamp(2 * MAX_APPEND_BYTES, Semaphore::MAX_PERMITS);
+        let room = || Arc::new(Semaphore::new(bytes));
+        Self {
+            lanes: Mutex::default(),
+            arrived: Notify::new(),
+            room: [room(), room()],
+        }
+    }
+
+    /// Waits for room, then for the answer.
+    pub(crate) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        append.validate()?;
+        let lane = lane(append.urgency);
+        let bytes = append.bytes();
+        let room = Arc::clone(&self.room[lane]);
+        // An append is at most 1 MiB.
+        let room = room
+            .acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX))
+            .await;
+        let room = room.map_err(|_| AppendError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let place = verdict::expected_place(append.expected);
+        let waiting = Waiting {
+            append,
+            place,
+            lost: false,
+            since: Instant::now(),
+            reply,
+            bytes,
+            _room: room,
+        };
+        {
+            let mut lanes = self.lanes();
+            if lanes.closed {
+                return Err(AppendError::Closed);
+            }
+            lanes.waiting[lane].push_back(waiting);
+        }
+        self.arrived.notify_one();
+        answer.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// The next group: `kept` appends from before, and what has gathered since. `None` once all is done and closed.
+    pub(crate) async fn take(&self, kept: Vec<Waiting>) -> Option<Vec<Waiting>> {
+        let mut group = GroupInMaking::new(kept);
+        loop {
+            let arrived = self.arrived.notified();
+            {
+                let mut lanes = self.lanes();
+                for lane in &mut lanes.waiting {
+                    group.fill_from(lane);
+                }
+                lanes.taken = group.members.iter().map(|member| member.since).min();
+                if !group.members.is_empty() {
+                    return Some(group.members);
+                }
+                if lanes.closed {
+                    return None;
+                }
+            }
+            arrived.await;
+        }
+    }
+
+    /// How long the oldest unanswered append has been waiting.
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        let lanes = self.lanes();
+        let waiting = lanes
+            .waiting
+            .iter()
+            .filter_map(|lane| lane.front())
+            .map(|waiting| waiting.since);
+        waiting.chain(lanes.taken).min().map(|since| since.elapsed())
+    }
+
+    /// The writer has answered all that it took.
+    pub(crate) fn answered(&self, kept: &[Waiting]) {
+        self.lanes().taken = kept.iter().map(|waiting| waiting.since).min();
+    }
+
+    /// Takes in no more. What waits is still written.
+    pub(crate) fn close(&self) {
+        self.lanes().closed = true;
+        self.room.iter().for_each(|room| room.close());
+        self.arrived.notify_one();
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lane(urgency: Urgency) -> usize {
+    match urgency {
+        Urgency::Continue => 0,
+        Urgency::Start => 1,
+    }
+}
+
+/// A group that is being put together: one append for each stream, up to a size.
+struct GroupInMaking {
+    members: Vec<Waiting>,
+    streams: HashSet<crate::StreamName>,
+    events: usize,
+    bytes: usize,
+}
+
+impl GroupInMaking {
+    fn new(members: Vec<Waiting>) -> Self {
+        Self {
+            streams: members
+                .iter()
+                .map(|member| member.append.stream.clone())
+                .collect(),
+            events: members.iter().map(|member| member.append.events.len()).sum(),
+            bytes: members.iter().map(|member| member.bytes).sum(),
+            members,
+        }
+    }
+
+    fn fill_from(&mut self, lane: &mut VecDeque<Waiting>) {
+        let mut passed_over = Vec::new();
+        while let Some(next) = lane.pop_front() {
+            if next.reply.is_closed() {
+                // Nobody waits for it any more and it was never sent.
+                continue;
+            }
+            if !self.has_room_for(&next) {
+                lane.push_front(next);
+                break;
+            }
+            if !self.streams.insert(next.append.stream.clone()) {
+                passed_over.push(next);
+                if passed_over.len() == MAX_PASSED_OVER {
+                    break;
+                }
+                continue;
+            }
+            self.events += next.append.events.len();
+            self.bytes += next.bytes;
+            self.members.push(next);
+        }
+        passed_over
+            .into_iter()
+            .rev()
+            .for_each(|next| lane.push_front(next));
+    }
+
+    fn has_room_for(&self, next: &Waiting) -> bool {
+        self.members.is_empty()
+            || (self.events + next.append.events.len() <= MAX_EVENTS
+                && self.bytes + next.bytes <= MAX_GROUP_BYTES)
+    }
+}
