@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     os::unix::{fs::chown, process::CommandExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -106,6 +106,31 @@ impl Postgres {
     /// SIGQUIT, which aborts every connection and leaves recovery to the next start, and a start on the same port.
     pub async fn restart(&self) {
         self.quit(Signal::QUIT).await;
+        self.start_again().await;
+    }
+
+    /// Stops the server at once, copies all that it stores, and starts it again.
+    pub async fn back_up(&self) {
+        self.offline(|folder| {
+            remove(&folder.join("copy"));
+            copy(&folder.join("data"), &folder.join("copy"));
+        })
+        .await;
+    }
+
+    /// Stops the server at once and starts it with what it stored at the last [`Postgres::back_up`].
+    pub async fn restore(&self) {
+        self.offline(|folder| {
+            remove(&folder.join("data"));
+            copy(&folder.join("copy"), &folder.join("data"));
+        })
+        .await;
+    }
+
+    async fn offline(&self, work: impl FnOnce(&Path) + Send + 'static) {
+        self.quit(Signal::QUIT).await;
+        let server = Arc::clone(&self.0);
+        blocking(move || work(server.own().0)).await;
         self.start_again().await;
     }
 
@@ -216,6 +241,21 @@ impl Drop for Database {
     }
 }
 
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(
+        copied.expect("cp can be started").success(),
+        "cannot copy {}",
+        from.display()
+    );
+}
+
+fn remove(folder: &Path) {
+    if folder.exists() {
+        fs::remove_dir_all(folder).expect("our own folder");
+    }
+}
+
 fn sql(url: &str, statement: &str) -> std::io::Result<Output> {
     let quiet = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"];
     Command::new(postgres_tool("psql"))
@@ -231,7 +271,7 @@ fn sql_output(url: &str, statement: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
-fn initialise(folder: &std::path::Path) {
+fn initialise(folder: &Path) {
     let data = folder.join("data");
     fs::create_dir(&data).expect("our own folder");
     if geteuid().is_root() {
