@@ -24,13 +24,14 @@ pub(crate) fn compile(
     schema: &SchemaEnv,
     rules: &(impl StaticRules + ?Sized),
 ) -> Result<Document, Vec<ServerError>> {
-    limits.check_text(text)?;
+    let tokens = limits.check_text(text)?;
     let parsed = parse_query(text).map_err(|error| syntax_error(&error))?;
     measure(&parsed, limits)?;
     let mixed_arguments = arguments::check_document(schema, &parsed).map_err(in_order)?;
     rules.check(&parsed).map_err(in_order)?;
     Ok(Document {
         text: Arc::from(text),
+        tokens,
         parsed,
         mixed_arguments,
     })

@@ -20,6 +20,7 @@ pub use prepared::Prepared;
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) text: Arc<str>,
+    pub(crate) tokens: usize,
     pub(crate) parsed: ExecutableDocument,
     /// Argument values that mix literals and variables: what they become is checked with each request's variables.
     pub(crate) mixed_arguments: bool,

@@ -6,7 +6,6 @@ mod tokens;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use measure::measure;
-pub(crate) use tokens::count as count_tokens;
 
 use crate::error::{Code, Refusal};
 
@@ -61,10 +60,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses a text that is too long to be looked at any further.
-    pub(crate) fn check_text(&self, text: &str) -> Result<(), Refusal> {
+    /// Refuses a text that is too long to be looked at any further; else the number of its tokens.
+    pub(crate) fn check_text(&self, text: &str) -> Result<usize, Refusal> {
         within("bytes in the document", text.len(), self.document_bytes)?;
-        within("tokens", count_tokens(text, self.tokens), self.tokens)
+        let tokens = tokens::count(text, self.tokens);
+        within("tokens", tokens, self.tokens)?;
+        Ok(tokens)
     }
 
     pub(crate) fn check_variables(&self, sent: usize) -> Result<(), Refusal> {
