@@ -82,7 +82,7 @@ impl Connection {
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn run(mut self, dialect: Dialect) {
+    pub(super) async fn run(&mut self, dialect: Dialect) {
         self.dialect = dialect;
         let end = loop {
             if let Err(end) = self.step().await {
@@ -131,7 +131,8 @@ impl Connection {
             Some(Ok(Message::Text(text))) => {
                 let message =
                     serde_json::from_str(&text).map_err(|_| Close::BadRequest("Invalid message received"))?;
-                self.told(message).await
+                // Apart, since what a message needs would count for every idle connection.
+                Box::pin(self.told(message)).await
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
             Some(Ok(Message::Binary(_))) => Err(Close::BadRequest("Binary messages are not read").into()),

@@ -327,12 +327,13 @@ async fn pings_are_answered_and_sent() {
     client
         .say(json!({ "type": "ping", "payload": { "a": [1] } }))
         .await;
-    let mut heard = vec![client.hear().await, client.hear().await];
-    heard.retain(|said| *said != Said::Ping);
-    heard.truncate(1);
+    let mut heard = client.hear().await;
+    while heard == Said::Ping {
+        heard = client.hear().await;
+    }
     assert_eq!(
         heard,
-        [Said::Message(json!({ "type": "pong", "payload": { "a": [1] } }))]
+        Said::Message(json!({ "type": "pong", "payload": { "a": [1] } }))
     );
     client.say(json!({ "type": "pong" })).await;
     assert_eq!(client.hear().await, Said::Ping);
