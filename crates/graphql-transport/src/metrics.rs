@@ -33,7 +33,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("tiffin_graphql");
+        let registry = registry.sub_registry_with_prefix("graphql");
         registry.register(
             "requests",
             "Operations, by the code of their first error",

@@ -54,7 +54,8 @@ impl Transport {
         }))
     }
 
-    /// Adds the metrics of transports and engine. A process with several transports gives each its own sub-registry.
+    /// Adds the metrics of transports and engine, named `graphql_…` behind the registry's prefix; services that share
+    /// a process have a prefix each.
     pub fn register(&self, registry: &mut Registry) {
         self.0.metrics.register(registry);
         self.0.engine.register(registry);

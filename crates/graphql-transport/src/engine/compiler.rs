@@ -49,7 +49,7 @@ impl Compiler {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("tiffin_graphql_documents");
+        let registry = registry.sub_registry_with_prefix("graphql_documents");
         registry.register("hits", "Documents that were seen before", self.hits.clone());
         registry.register("misses", "Documents that had to be compiled", self.misses.clone());
         registry.register_with_unit(

@@ -132,24 +132,16 @@ async fn a_document_is_compiled_once_and_the_cache_keeps_within_its_memory() {
             .and_then(|value| value.parse::<u64>().ok())
             .unwrap_or_default()
     };
-    assert_eq!(metric("tiffin_graphql_documents_misses_total"), 1);
-    assert_eq!(metric("tiffin_graphql_documents_hits_total"), 2);
+    assert_eq!(metric("graphql_documents_misses_total"), 1);
+    assert_eq!(metric("graphql_documents_hits_total"), 2);
     for index in 0..100 {
         server.query(&format!("{{ a{index}: counter }}")).await;
-        assert!(metric("tiffin_graphql_documents_cache_bytes") <= 20_000);
+        assert!(metric("graphql_documents_cache_bytes") <= 20_000);
     }
     server.query("{ a99: counter }").await;
-    assert_eq!(
-        metric("tiffin_graphql_documents_hits_total"),
-        3,
-        "the newest is kept"
-    );
+    assert_eq!(metric("graphql_documents_hits_total"), 3, "the newest is kept");
     server.query("{ counter }").await;
-    assert_eq!(
-        metric("tiffin_graphql_documents_hits_total"),
-        3,
-        "the oldest is not"
-    );
+    assert_eq!(metric("graphql_documents_hits_total"), 3, "the oldest is not");
 }
 
 #[tokio::test]
