@@ -191,7 +191,7 @@ impl EventStore {
             After::Events(events) => return Ok(events),
             After::Replaced => Err(ReadError::LogReplaced),
             After::UpToDate | After::TooOld | After::Ahead => {
-                patiently(async || tail::read_after(&*self.0.backend, cursor, limit).await).await
+                patiently(|| tail::read_after(&*self.0.backend, cursor, limit)).await
             }
         };
         if matches!(events, Err(ReadError::LogReplaced)) {
@@ -205,7 +205,7 @@ impl EventStore {
     /// # Errors
     /// The database does not answer.
     pub async fn head(&self) -> Result<Cursor, ReadError> {
-        patiently(async || Ok(tail::last_cursor(&*self.0.backend).await?)).await
+        patiently(|| async { Ok(tail::last_cursor(&*self.0.backend).await?) }).await
     }
 
     /// Follows the log from a cursor on.
@@ -262,7 +262,7 @@ impl EventStore {
     }
 
     async fn read(&self, read: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
-        patiently(async || Ok(self.0.backend.read(read).await?)).await
+        patiently(|| async { Ok(self.0.backend.read(read).await?) }).await
     }
 }
 
@@ -273,8 +273,12 @@ impl Drop for Inner {
     }
 }
 
-/// Repeats a read for a while: after a restart of the server each pooled connection fails once.
-async fn patiently<T>(mut read: impl AsyncFnMut() -> Result<T, ReadError>) -> Result<T, ReadError> {
+/// Repeats a read for a while: after a restart of the server each pooled connection fails once. (Not an async closure:
+/// the future of one is not known to be `Send`, so that nobody could read in a task of their own.)
+async fn patiently<T, F>(mut read: impl FnMut() -> F) -> Result<T, ReadError>
+where
+    F: Future<Output = Result<T, ReadError>>,
+{
     let start = Instant::now();
     let mut backoff = Backoff::new();
     loop {
