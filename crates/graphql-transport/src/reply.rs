@@ -66,6 +66,7 @@ pub(crate) fn finished(mut errors: Vec<ServerError>, at_most: usize) -> Vec<Serv
         if code(error).is_none() {
             classify(error);
         }
+        advise(error);
         if let Some((end, _)) = error.message.char_indices().nth(MESSAGE_CHARS) {
             error.message.truncate(end);
             error.message.push('…');
@@ -92,6 +93,21 @@ fn classify(error: &mut ServerError) {
         .extensions
         .get_or_insert_default()
         .set("code", code.as_str());
+}
+
+/// Gives a hint to an error that came without.
+fn advise(error: &mut ServerError) {
+    let hint = match code(error) {
+        Some("BAD_USER_INPUT") => "Compare the document and its variables with the schema.",
+        Some("PAYLOAD_TOO_LARGE") => "Send less in one request.",
+        Some("FORBIDDEN") => "Use a credential that may do this.",
+        Some("INTERNAL") => "Try again; if it stays like that, tell whoever runs this server.",
+        _ => return,
+    };
+    let extensions = error.extensions.get_or_insert_default();
+    if extensions.get("hint").is_none() {
+        extensions.set("hint", hint);
+    }
 }
 
 struct Reply<'a> {
