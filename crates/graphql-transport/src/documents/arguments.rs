@@ -1,11 +1,14 @@
 //! Checks the arguments written in a document against the schema, more exactly than the engine's rules do: the same
 //! answer every time, and integers of 32 bits.
 
+use std::collections::HashSet;
+
 use async_graphql::{
     Name, Positioned, SchemaEnv, ServerError, Variables,
     indexmap::IndexMap,
     parser::types::{
-        Directive, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
+        Directive, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection,
+        SelectionSet,
     },
     registry::{MetaInputValue, MetaType, Registry},
 };
@@ -26,17 +29,13 @@ pub(super) fn check_document(
         checking.operation(&operation.node);
     }
     for fragment in document.fragments.values() {
-        checking.directives(&fragment.node.directives);
-        checking.selections(
-            checking.named(&fragment.node.type_condition.node.on.node),
-            &fragment.node.selection_set.node,
-        );
+        checking.fragment(&fragment.node);
     }
     let mixed = checking.mixed;
     checking.finish().map(|()| mixed)
 }
 
-/// Checks the arguments of one operation, and of all fragments, with its variables put in.
+/// Checks the arguments of one operation, and of the fragments that it spreads, with its variables put in.
 pub(super) fn check_operation(
     schema: &SchemaEnv,
     document: &ExecutableDocument,
@@ -45,11 +44,11 @@ pub(super) fn check_operation(
 ) -> Result<(), Vec<ServerError>> {
     let mut checking = Checking::new(schema, Some(variables));
     checking.operation(operation);
-    for fragment in document.fragments.values() {
-        checking.selections(
-            checking.named(&fragment.node.type_condition.node.on.node),
-            &fragment.node.selection_set.node,
-        );
+    let mut seen = HashSet::new();
+    while let Some(name) = checking.spread.pop() {
+        if let Some(fragment) = document.fragments.get(name).filter(|_| seen.insert(name)) {
+            checking.fragment(&fragment.node);
+        }
     }
     checking.finish()
 }
@@ -58,6 +57,8 @@ struct Checking<'a> {
     registry: &'a Registry,
     variables: Option<&'a Variables>,
     mixed: bool,
+    /// Fragments that were spread.
+    spread: Vec<&'a Name>,
     errors: Vec<ServerError>,
 }
 
@@ -67,6 +68,7 @@ impl<'a> Checking<'a> {
             registry: &schema.registry,
             variables,
             mixed: false,
+            spread: Vec::new(),
             errors: Vec::new(),
         }
     }
@@ -96,6 +98,12 @@ impl<'a> Checking<'a> {
         );
     }
 
+    fn fragment(&mut self, fragment: &'a FragmentDefinition) {
+        self.directives(&fragment.directives);
+        let condition = self.named(&fragment.type_condition.node.on.node);
+        self.selections(condition, &fragment.selection_set.node);
+    }
+
     /// `parent`: none where the document names what the schema does not know; the engine's rules say so.
     fn selections(&mut self, parent: Option<&'a MetaType>, set: &'a SelectionSet) {
         for item in &set.items {
@@ -114,7 +122,7 @@ impl<'a> Checking<'a> {
                     let ty = condition.map_or(parent, |condition| self.named(&condition.node.on.node));
                     self.selections(ty, &fragment.node.selection_set.node);
                 }
-                Selection::FragmentSpread(_) => {}
+                Selection::FragmentSpread(spread) => self.spread.push(&spread.node.fragment_name.node),
             }
         }
     }

@@ -73,33 +73,48 @@ pub(super) struct Misfit {
     pub(super) problem: String,
 }
 
-/// Checks `value` against a type written as in the schema, such as `[ProductInput!]!`; the first misfit in the order
-/// of the value counts, so that the same input always gets the same answer. `field` names the value.
-pub(super) fn check<V: Input>(registry: &Registry, ty: &str, value: &V, field: &str) -> Result<(), Misfit> {
-    let misfit = || {
-        Err(Misfit {
-            field: field.to_owned(),
-            problem: format!("a value of type {ty} is expected"),
-        })
-    };
+impl Misfit {
+    fn new(problem: impl Into<String>) -> Self {
+        Self {
+            field: String::new(),
+            problem: problem.into(),
+        }
+    }
+
+    /// The same, seen from what the value is part of. Only a value that does not fit pays for its path.
+    fn within(mut self, part: &str) -> Self {
+        self.field.insert_str(0, part);
+        self
+    }
+}
+
+/// Checks the value called `name` against a type written as in the schema, such as `[ProductInput!]!`; the first
+/// misfit in the order of the value counts, so that the same input always gets the same answer.
+pub(super) fn check<V: Input>(registry: &Registry, ty: &str, value: &V, name: &str) -> Result<(), Misfit> {
+    fits(registry, ty, value).map_err(|misfit| misfit.within(name))
+}
+
+fn fits<V: Input>(registry: &Registry, ty: &str, value: &V) -> Result<(), Misfit> {
+    let misfit = || Err(Misfit::new(format!("a value of type {ty} is expected")));
     match (MetaTypeName::create(ty), value.view()) {
         (_, View::Variable) => Ok(()),
         (MetaTypeName::NonNull(_), View::Null) => misfit(),
-        (MetaTypeName::NonNull(inner), _) => check(registry, inner, value, field),
+        (MetaTypeName::NonNull(inner), _) => fits(registry, inner, value),
         (_, View::Null) => Ok(()),
-        (MetaTypeName::List(inner), View::List(items)) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| check(registry, inner, item, &format!("{field}[{index}]"))),
+        (MetaTypeName::List(inner), View::List(items)) => {
+            items.iter().enumerate().try_for_each(|(index, item)| {
+                fits(registry, inner, item).map_err(|misfit| misfit.within(&format!("[{index}]")))
+            })
+        }
         // A single value stands for a list of one.
-        (MetaTypeName::List(inner), _) => check(registry, inner, value, field),
+        (MetaTypeName::List(inner), _) => fits(registry, inner, value),
         (MetaTypeName::Named(name), view) => match (registry.types.get(name), view) {
             (
                 Some(MetaType::InputObject {
                     input_fields, oneof, ..
                 }),
                 View::Object(members),
-            ) => check_object(registry, input_fields, *oneof, members, field),
+            ) => object_fits(registry, input_fields, *oneof, members),
             (Some(MetaType::Enum { enum_values, .. }), View::Name(name))
                 if enum_values.contains_key(name) =>
             {
@@ -127,28 +142,21 @@ fn is_int<V>(view: &View<'_, V>) -> bool {
     matches!(view, View::Number(number) if number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()))
 }
 
-fn check_object<V: Input>(
+fn object_fits<V: Input>(
     registry: &Registry,
     fields: &IndexMap<String, MetaInputValue>,
     oneof: bool,
     members: &IndexMap<Name, V>,
-    at: &str,
 ) -> Result<(), Misfit> {
     for (name, value) in members {
-        let field = format!("{at}.{name}");
-        let Some(known) = fields.get(name.as_str()) else {
-            return Err(Misfit {
-                field,
-                problem: "there is no such field".to_owned(),
-            });
+        let fit = match fields.get(name.as_str()) {
+            Some(known) => fits(registry, &known.ty, value),
+            None => Err(Misfit::new("there is no such field")),
         };
-        check(registry, &known.ty, value, &field)?;
+        fit.map_err(|misfit| misfit.within(&format!(".{name}")))?;
     }
     if oneof && (members.len() != 1 || matches!(members[0].view(), View::Null)) {
-        return Err(Misfit {
-            field: at.to_owned(),
-            problem: "exactly one field is expected".to_owned(),
-        });
+        return Err(Misfit::new("exactly one field is expected"));
     }
     let missing = fields.values().find(|field| {
         MetaTypeName::create(&field.ty).is_non_null()
@@ -156,9 +164,7 @@ fn check_object<V: Input>(
             && !members.contains_key(field.name.as_str())
     });
     missing.map_or(Ok(()), |field| {
-        Err(Misfit {
-            field: format!("{at}.{}", field.name),
-            problem: format!("a value of type {} is missing", field.ty),
-        })
+        let misfit = Misfit::new(format!("a value of type {} is missing", field.ty));
+        Err(misfit.within(&format!(".{}", field.name)))
     })
 }

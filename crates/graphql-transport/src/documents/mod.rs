@@ -35,16 +35,14 @@ pub(crate) fn prepare(
     variables: Variables,
 ) -> Result<Prepared, Vec<ServerError>> {
     let name = prepared::choose(&document.parsed, name)?;
-    let mut prepared = Prepared {
+    let operation = prepared::operation(&document.parsed, name.as_ref());
+    let variables = variables::complete(schema, operation, variables)?;
+    if document.mixed_arguments {
+        arguments::check_operation(schema, &document.parsed, operation, &variables)?;
+    }
+    Ok(Prepared {
         document,
         name,
         variables,
-    };
-    let operation = prepared.operation();
-    let complete = variables::complete(schema, operation, &prepared.variables)?;
-    if prepared.document.mixed_arguments {
-        arguments::check_operation(schema, &prepared.document.parsed, operation, &complete)?;
-    }
-    prepared.variables = complete;
-    Ok(prepared)
+    })
 }

@@ -26,13 +26,7 @@ impl Prepared {
 
     /// The operation itself.
     pub fn operation(&self) -> &OperationDefinition {
-        match (&self.document.parsed.operations, &self.name) {
-            (DocumentOperations::Single(operation), _) => &operation.node,
-            (DocumentOperations::Multiple(operations), name) => {
-                let chosen = name.as_ref().and_then(|name| operations.get(name));
-                &chosen.expect("the operation was chosen from this document").node
-            }
-        }
+        operation(&self.document.parsed, self.name.as_ref())
     }
 
     /// Its variables, defaults filled in. Absent is what was not sent and has no default, and may be null.
@@ -86,6 +80,20 @@ impl Prepared {
         }
         request.set_parsed_query(self.document.parsed.clone());
         request
+    }
+}
+
+/// The operation that [`choose`] named.
+pub(super) fn operation<'a>(
+    document: &'a ExecutableDocument,
+    name: Option<&Name>,
+) -> &'a OperationDefinition {
+    match &document.operations {
+        DocumentOperations::Single(operation) => &operation.node,
+        DocumentOperations::Multiple(operations) => {
+            let chosen = name.and_then(|name| operations.get(name));
+            &chosen.expect("the operation was chosen from this document").node
+        }
     }
 }
 

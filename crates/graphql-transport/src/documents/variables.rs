@@ -12,16 +12,16 @@ use crate::error::Refusal;
 pub(super) fn complete(
     schema: &SchemaEnv,
     operation: &OperationDefinition,
-    sent: &Variables,
+    mut sent: Variables,
 ) -> Result<Variables, Vec<ServerError>> {
     let mut complete = Variables::default();
     let mut errors = Vec::new();
     for definition in &operation.variable_definitions {
         let name = &definition.node.name.node;
         let ty = &definition.node.var_type.node;
-        match (sent.get(name), &definition.node.default_value) {
-            (Some(value), _) => match input::check(&schema.registry, &ty.to_string(), value, name) {
-                Ok(()) => drop(complete.insert(name.clone(), value.clone())),
+        match (sent.remove(name), &definition.node.default_value) {
+            (Some(value), _) => match input::check(&schema.registry, &ty.to_string(), &value, name) {
+                Ok(()) => drop(complete.insert(name.clone(), value)),
                 Err(misfit) => errors.push(
                     Refusal::bad_input(format!("Variable \"${name}\" does not fit: {}.", misfit.problem))
                         .field(misfit.field)

@@ -13,7 +13,7 @@ use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::{Registry, Unit},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Engine;
 use crate::{
@@ -27,7 +27,7 @@ const INLINE_BYTES: usize = 1_024;
 
 pub(super) struct Compiler {
     cache: Cache,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_at_most: usize,
     hits: Counter,
@@ -39,7 +39,7 @@ impl Compiler {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             cache: Cache::new(settings.document_cache_bytes),
-            permits: Semaphore::new(settings.compilations.max(1)),
+            permits: Arc::new(Semaphore::new(settings.compilations.max(1))),
             waiting: AtomicUsize::new(0),
             waiting_at_most: settings.compilations_waiting,
             hits: Counter::default(),
@@ -70,12 +70,17 @@ impl Compiler {
         this.misses.inc();
         // What is far too long is not worth a place in the queue.
         engine.settings().limits.check_text(&text)?;
-        let _permit = this.permit().await?;
+        let permit = this.permit().await?;
         let document = if text.len() <= INLINE_BYTES {
             compile_for(engine, &text)?
         } else {
             let engine = engine.clone();
-            let compiled = tokio::task::spawn_blocking(move || compile_for(&engine, &text)).await;
+            // It goes on when its client is gone, and so does its permit.
+            let compiling = move || {
+                let _permit = permit;
+                compile_for(&engine, &text)
+            };
+            let compiled = tokio::task::spawn_blocking(compiling).await;
             compiled.map_err(|_| Refusal::new(Code::Internal, "The document could not be compiled."))??
         };
         let document = Arc::new(document);
@@ -85,8 +90,8 @@ impl Compiler {
         Ok(document)
     }
 
-    async fn permit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Refusal> {
-        if let Ok(permit) = self.permits.try_acquire() {
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
         let overloaded = || {
@@ -94,7 +99,8 @@ impl Compiler {
                 .retry_after(Duration::from_secs(1))
         };
         let _place = Place::take(&self.waiting, self.waiting_at_most).ok_or_else(overloaded)?;
-        self.permits.acquire().await.map_err(|_| overloaded())
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        permit.map_err(|_| overloaded())
     }
 }
 

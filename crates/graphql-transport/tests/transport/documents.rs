@@ -101,6 +101,21 @@ async fn a_document_that_was_refused_for_its_variables_is_answered_with_others()
 }
 
 #[tokio::test]
+async fn a_fragment_of_another_operation_does_not_count() {
+    let query = "query A { counter } query B($text: String!) { ...F } \
+                 fragment F on Query { echo(input: { text: $text }) { text } }";
+    let ask = async |name: &str, variables: Value| {
+        let request = json!({ "query": query, "operationName": name, "variables": variables });
+        Server::new().post(JSON, request.to_string()).await.json()
+    };
+    assert_eq!(ask("A", json!({})).await, json!({ "data": { "counter": 0 } }));
+    assert_eq!(
+        ask("B", json!({ "text": "b" })).await,
+        json!({ "data": { "echo": { "text": "b" } } })
+    );
+}
+
+#[tokio::test]
 async fn a_default_that_decides_what_is_left_out_is_heeded() {
     let query = "query($short: Boolean = true) { counter caller @skip(if: $short) }";
     let reply = Server::new().query(query).await;
