@@ -2,26 +2,28 @@
 
 use std::path::Path;
 
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, error::ErrorKind};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use time::OffsetDateTime;
 
 use super::connect::{Durability, connect, writing};
 use crate::{
-    Fault, Position,
+    Cursor, Fault, NewEvent, Position,
     append::MAX_EVENTS,
     backend::{Committed, Fate, Group},
     event::{from_micros, to_micros},
 };
 
 const COLUMNS: usize = 9;
-/// SQLite's limit of bound values in one statement; three belong to the cursor.
-const _: () = assert!(MAX_EVENTS * COLUMNS + 3 <= 32_766);
+/// SQLite's limit of bound values in one statement; four belong to the condition.
+const _: () = assert!(MAX_EVENTS * COLUMNS + 4 <= 32_766);
 
 /// How many pages may gather in the WAL before they are moved into the database.
 const CHECKPOINT_PAGES: usize = 1_000;
 const PAGE: usize = 4_096;
 /// The pages that every group touches: the last leaf of the table and of each index, and what leads to them.
 const GROUP_PAGES: usize = 6;
+/// What a row has beside its payload, in the table and in the indexes.
+const ROW: usize = 128;
 
 /// The one connection that writes, and what it knows about the log's end.
 pub(super) struct Writer {
@@ -69,15 +71,24 @@ impl Writer {
             .execute(&mut self.connection)
             .await;
         match done {
-            Ok(done) if done.rows_affected() == 0 => Ok(Committed::Replaced),
+            Ok(done) if done.rows_affected() == 0 && !self.holds(group.cursor).await? => {
+                Ok(Committed::Replaced)
+            }
+            // Somebody has written since: this very group, before a fault, or whoever put another log here.
+            Ok(done) if done.rows_affected() == 0 => Ok(Committed::Written {
+                before,
+                created_at,
+                fates: vec![Fate::Lost; group.entries.len()],
+            }),
             Ok(_) => {
+                let payload = |event: &NewEvent| event.data.len() + event.metadata.len();
                 let bytes: usize = group
                     .entries
                     .iter()
-                    .flat_map(|e| e.events)
-                    .map(|e| e.data.len() + e.metadata.len())
+                    .flat_map(|entry| entry.events)
+                    .map(payload)
                     .sum();
-                self.pages += GROUP_PAGES + (bytes + rows * 128) / PAGE;
+                self.pages += GROUP_PAGES + (bytes + rows * ROW) / PAGE;
                 self.last = Position(before.0 + rows as u64);
                 self.created_at = created_at;
                 let fates = numbers
@@ -90,17 +101,16 @@ impl Writer {
                     fates,
                 })
             }
-            // Somebody wrote there already: this very group, before a fault, or a log that was replaced.
-            Err(sqlx::Error::Database(error)) if error.kind() == ErrorKind::UniqueViolation => {
-                let fates = vec![Fate::Lost; group.entries.len()];
-                Ok(Committed::Written {
-                    before,
-                    created_at,
-                    fates,
-                })
-            }
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn holds(&mut self, cursor: Cursor) -> Result<bool, Fault> {
+        let holds = sqlx::query_scalar(
+            "SELECT $1 = 0 OR EXISTS (SELECT 1 FROM events WHERE position = $1 AND event_id = $2)",
+        );
+        let holds = holds.bind(cursor.position.to_sql()).bind(cursor.event_id);
+        Ok(holds.fetch_one(&mut self.connection).await?)
     }
 
     /// Moves the WAL into the database once enough has gathered: often and little at a time, while nobody waits.
@@ -118,7 +128,8 @@ impl Writer {
     }
 }
 
-/// The INSERT, which writes nothing if the log does not hold the writer's cursor, and the streams' numbers.
+/// The INSERT, which writes nothing if the log does not end at `before` or does not hold the writer's cursor, and the
+/// streams' numbers.
 fn statement(
     group: &Group<'_>,
     before: Position,
@@ -159,13 +170,16 @@ fn statement(
     });
     let cursor = group.cursor.position.to_sql();
     insert
-        .push(") WHERE ")
+        .push(") WHERE coalesce((SELECT max(position) FROM events), 0) = ")
+        .push_bind(before.to_sql());
+    insert
+        .push(" AND (")
         .push_bind(cursor)
         .push(" = 0 OR EXISTS (SELECT 1 FROM events WHERE position = ");
     insert
         .push_bind(cursor)
         .push(" AND event_id = ")
         .push_bind(group.cursor.event_id)
-        .push(")");
+        .push("))");
     (insert, numbers)
 }

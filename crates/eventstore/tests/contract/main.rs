@@ -1,9 +1,21 @@
 //! What an event store promises, on both databases.
 
 #[cfg(test)]
+mod alone;
+#[cfg(test)]
 mod append;
 #[cfg(test)]
+mod derived;
+#[cfg(test)]
+mod follow;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod read;
+#[cfg(test)]
+mod shared;
+#[cfg(test)]
+mod storm;
 #[cfg(test)]
 mod world;
 
@@ -49,5 +61,28 @@ on_both! {
         the_log_is_read_from_a_position_in_either_direction,
         whole_streams_are_read_together_in_the_order_asked,
         what_comes_after_a_cursor_is_read_wherever_the_cursor_is,
+    }
+    follow {
+        a_subscription_catches_up_and_then_follows,
+        a_subscription_behind_the_memory_reads_the_log,
+        a_cancelled_wait_takes_no_event_away,
+        closing_ends_a_subscription,
+        a_cursor_of_another_log_is_refused,
+        a_restored_database_is_noticed_by_looking,
+        a_restored_database_is_noticed_by_appending,
+        a_restored_database_that_has_grown_again_is_noticed,
+    }
+    derived {
+        a_checkpoint_is_moved_only_from_where_it_is,
+        a_paused_follower_that_wakes_after_another_took_over_changes_nothing,
+        an_effect_and_its_checkpoint_come_together_or_not_at_all,
+        a_follower_does_not_wait_for_the_log_nor_the_log_for_it,
+        a_lease_has_one_holder_and_is_given_back,
+        a_lease_whose_holder_died_is_taken_over,
+        migrations_run_once_however_many_run_them,
+        old_tables_are_refused_and_newer_ones_are_not,
+    }
+    storm {
+        a_follower_misses_and_repeats_none_of_very_many_events,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tiffin_eventstore::{
     Append, AppendError, Appended, Config, Cursor, DatabaseUrl, Direction, EventStore, Expected, NewEvent,
@@ -30,6 +31,11 @@ impl World {
             Self::Sqlite(folder) => DatabaseUrl::Sqlite(folder.path().to_owned()),
             Self::Postgres(database) => DatabaseUrl::Postgres(database.url.clone()),
         }
+    }
+
+    /// Whether several processes may use it.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -130,4 +136,78 @@ pub(crate) fn data(event: &RecordedEvent) -> &str {
 
 pub(crate) fn cursor(events: &[Arc<RecordedEvent>]) -> Cursor {
     events.last().map_or(Cursor::START, |event| event.cursor())
+}
+
+impl World {
+    /// Puts the log back to an earlier state, as a restore does, under whoever uses it.
+    pub(crate) async fn restore_to(&self, position: i64) {
+        match self {
+            Self::Sqlite(_) => {
+                let mut raw = self.raw_sqlite().await;
+                let trigger = "SELECT sql FROM sqlite_schema WHERE name = 'events_never_go'";
+                let trigger: String = sqlx::query_scalar(trigger).fetch_one(&mut raw).await.unwrap();
+                let mut tx = raw.begin().await.unwrap();
+                sqlx::raw_sql("DROP TRIGGER events_never_go")
+                    .execute(&mut *tx)
+                    .await
+                    .unwrap();
+                let delete = sqlx::query("DELETE FROM events WHERE position > $1").bind(position);
+                delete.execute(&mut *tx).await.unwrap();
+                sqlx::raw_sql(sqlx::AssertSqlSafe(trigger))
+                    .execute(&mut *tx)
+                    .await
+                    .unwrap();
+                tx.commit().await.unwrap();
+            }
+            Self::Postgres(_) => {
+                let mut raw = self.raw_postgres().await;
+                let mut tx = raw.begin().await.unwrap();
+                let disable = "ALTER TABLE log.events DISABLE TRIGGER ALL";
+                sqlx::raw_sql(disable).execute(&mut *tx).await.unwrap();
+                let delete = sqlx::query("DELETE FROM log.events WHERE position > $1").bind(position);
+                delete.execute(&mut *tx).await.unwrap();
+                sqlx::raw_sql("ALTER TABLE log.events ENABLE TRIGGER ALL")
+                    .execute(&mut *tx)
+                    .await
+                    .unwrap();
+                tx.commit().await.unwrap();
+            }
+        }
+    }
+
+    /// Writes events behind the stores' backs, each to a new stream.
+    pub(crate) async fn forge(&self, count: usize) {
+        for n in 0..count {
+            let (name, id) = (format!("forged-{n}"), Uuid::now_v7());
+            match self {
+                Self::Sqlite(_) => {
+                    let insert = "INSERT INTO events SELECT max(position) + 1, max(position) + 1, $1, 0, $2, 't', x'00', \
+                         x'00', max(created_at) FROM events";
+                    let insert = sqlx::query(insert).bind(name).bind(id);
+                    insert.execute(&mut self.raw_sqlite().await).await.unwrap();
+                }
+                Self::Postgres(_) => {
+                    let call =
+                        "SELECT FROM log.start_v1(0, $2, ARRAY[$1], '{1}', ARRAY[$2], '{t}', '{x}', '{x}')";
+                    let call = sqlx::query(call).bind(name).bind(id);
+                    call.execute(&mut self.raw_postgres().await).await.unwrap();
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn raw_sqlite(&self) -> SqliteConnection {
+        let Self::Sqlite(folder) = self else {
+            panic!("SQLite")
+        };
+        let options = SqliteConnectOptions::new().filename(folder.path().join("log.db"));
+        options.connect().await.unwrap()
+    }
+
+    pub(crate) async fn raw_postgres(&self) -> PgConnection {
+        let Self::Postgres(database) = self else {
+            panic!("PostgreSQL")
+        };
+        PgConnection::connect(&database.url).await.unwrap()
+    }
 }
