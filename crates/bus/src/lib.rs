@@ -1,1 +1,34 @@
-//! tiffin-bus
+//! The bus: NATS and JetStream as Tiffin uses them, the relay that carries the event store's log into a stream,
+//! and the feed that follows stream and log together.
+//!
+//! Everything here works when NATS is away: connecting returns at once, components wait for the server on their
+//! own tasks, and whatever the broker lost is published again or read from the log. Only this crate knows the
+//! NATS client.
+
+mod announce;
+mod backoff;
+mod bus;
+mod connection;
+mod consumer;
+mod core;
+mod ensure;
+mod feed;
+mod message;
+mod metrics;
+mod relay;
+mod request;
+mod service;
+mod spec;
+
+pub use announce::announce_commits;
+pub use bus::Bus;
+pub use connection::{Config, ConfigError, State};
+pub use consumer::{Delivery, PullConsumer};
+pub use core::{CoreMessage, CoreSubscription, SendError};
+pub use ensure::EnsureError;
+pub use feed::{Feed, FeedItem};
+pub use message::{EVENT_ID, Headers, Message, POSITION};
+pub use relay::{Relay, RelayConfig};
+pub use request::RequestError;
+pub use service::{Endpoint, ServiceError, ServiceRequest, ServiceSpec, serve};
+pub use spec::{ConsumerSpec, StreamSpec};

@@ -1,0 +1,143 @@
+//! The handle that every component of this crate works through.
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    connection::{Config, ConfigError, Connection, State},
+    metrics::Metrics,
+};
+
+/// Two connections to NATS, one that publishes and one that consumes, so that neither waits behind the other.
+#[derive(Clone)]
+pub struct Bus(Arc<Inner>);
+
+struct Inner {
+    publish: Connection,
+    consume: Connection,
+    state: watch::Receiver<State>,
+    metrics: Metrics,
+    tracker: TaskTracker,
+    token: CancellationToken,
+}
+
+impl Bus {
+    /// Begins to connect and returns at once, also while NATS is down; [`Bus::state`] tells how it goes.
+    ///
+    /// The bus' own tasks run on `tracker` until `token` is cancelled; give it the token that is cancelled last.
+    pub async fn connect(
+        config: Config,
+        tracker: &TaskTracker,
+        token: CancellationToken,
+    ) -> Result<Bus, ConfigError> {
+        let publish = Connection::open(&config, "publish", tracker, token.clone()).await?;
+        let consume = Connection::open(&config, "consume", tracker, token.clone()).await?;
+        let metrics = Metrics::default();
+        let (sender, state) = watch::channel(State::Disconnected);
+        let both = Both {
+            publish: publish.state.clone(),
+            consume: consume.state.clone(),
+            state: sender,
+        };
+        tracker.spawn(both.follow(metrics.clone(), token.clone()));
+        let tracker = tracker.clone();
+        Ok(Bus(Arc::new(Inner {
+            publish,
+            consume,
+            state,
+            metrics,
+            tracker,
+            token,
+        })))
+    }
+
+    /// The state of both connections together: connected only while both are.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.0.state.clone()
+    }
+
+    /// Makes the metrics of the bus and of all its components visible.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.metrics.register(registry);
+    }
+
+    pub(crate) fn publishing(&self) -> &Connection {
+        &self.0.publish
+    }
+
+    pub(crate) fn consuming(&self) -> &Connection {
+        &self.0.consume
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn tracker(&self) -> &TaskTracker {
+        &self.0.tracker
+    }
+
+    pub(crate) fn token(&self) -> &CancellationToken {
+        &self.0.token
+    }
+}
+
+/// Joins the two connections' states into one.
+struct Both {
+    publish: watch::Receiver<State>,
+    consume: watch::Receiver<State>,
+    state: watch::Sender<State>,
+}
+
+impl Both {
+    async fn follow(mut self, metrics: Metrics, token: CancellationToken) {
+        loop {
+            let publish = self.publish.borrow_and_update().clone();
+            let consume = self.consume.borrow_and_update().clone();
+            metrics.connection("publish", publish.is_connected());
+            metrics.connection("consume", consume.is_connected());
+            self.state.send_replace(together(publish, consume));
+            tokio::select! {
+                () = token.cancelled() => return,
+                changed = self.publish.changed() => if changed.is_err() { return },
+                changed = self.consume.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+}
+
+/// The lesser of the two.
+fn together(one: State, other: State) -> State {
+    match (&one, &other) {
+        (State::Disconnected, _)
+        | (State::Refused { .. }, State::Refused { .. } | State::Connected { .. }) => one,
+        _ => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_connections_are_needed_to_be_connected() {
+        let [connected, refused] = ["2.15.1", "2.9.0"].map(str::to_owned);
+        let connected = State::Connected { version: connected };
+        let refused = State::Refused { version: refused };
+        assert_eq!(
+            together(connected.clone(), State::Disconnected),
+            State::Disconnected
+        );
+        assert_eq!(
+            together(State::Disconnected, connected.clone()),
+            State::Disconnected
+        );
+        assert_eq!(together(refused.clone(), connected.clone()), refused);
+        assert_eq!(together(connected.clone(), refused.clone()), refused);
+        assert_eq!(together(refused, State::Disconnected), State::Disconnected);
+        assert_eq!(together(connected.clone(), connected.clone()), connected);
+    }
+}

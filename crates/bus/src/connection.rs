@@ -1,0 +1,213 @@
+//! One connection to NATS, whose state is a watch and which never makes its user wait for a server.
+
+use std::{future, time::Duration};
+
+use async_nats::{Client, ConnectOptions, Event, jetstream};
+use tokio::sync::{mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, error, info, warn};
+
+use crate::backoff;
+
+/// The oldest server that is accepted: major and minor version.
+const OLDEST_SERVER: (u64, u64) = (2, 14);
+/// How long requests to JetStream and publish acknowledgements are waited for.
+pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Far above what the relay has in flight; publishing waits when it is reached.
+const MAX_UNACKNOWLEDGED: usize = 4096;
+
+/// Where NATS is and as whom to appear there.
+#[derive(Clone)]
+pub struct Config {
+    /// One URL, or several separated by commas; user and password may be part of it.
+    pub url: String,
+    /// The service's name: the connections' name and, with a prefix, that of its inboxes, so that an
+    /// authorisation rule can name them. Letters, digits, `-` and `_`.
+    pub name: String,
+}
+
+/// A configuration that can never connect.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The URL cannot be parsed.
+    #[error("the NATS URL is not valid: {0}")]
+    Url(#[source] async_nats::ConnectError),
+    /// The name has other characters than letters, digits, `-` and `_`.
+    #[error("'{0}' is not a valid name for a NATS connection: use letters, digits, '-' and '_'")]
+    Name(String),
+}
+
+/// What a connection to NATS is good for just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No server; one is being looked for.
+    Disconnected,
+    /// A server older than 2.14: not used, but looked at again whenever it reconnects.
+    Refused {
+        /// What the server says it is.
+        version: String,
+    },
+    /// Connected to a usable server.
+    Connected {
+        /// What the server says it is.
+        version: String,
+    },
+}
+
+impl State {
+    /// Whether the server can be used.
+    pub fn is_connected(&self) -> bool {
+        matches!(self, State::Connected { .. })
+    }
+}
+
+/// A client and what is known about its server.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) jetstream: jetstream::Context,
+    pub(crate) state: watch::Receiver<State>,
+}
+
+impl Connection {
+    /// Begins to connect; returns before a server is found.
+    pub(crate) async fn open(
+        config: &Config,
+        purpose: &'static str,
+        tracker: &TaskTracker,
+        token: CancellationToken,
+    ) -> Result<Connection, ConfigError> {
+        let (events, received) = mpsc::unbounded_channel();
+        let client = options(config, purpose, events)?
+            .connect(
+                config
+                    .url
+                    .split(',')
+                    .map(str::trim)
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>(),
+            )
+            .await
+            .map_err(ConfigError::Url)?;
+        let (sender, state) = watch::channel(State::Disconnected);
+        tracker.spawn(follow(client.clone(), purpose, received, sender, token));
+        let jetstream = jetstream::ContextBuilder::new()
+            .timeout(ACK_TIMEOUT)
+            .ack_timeout(ACK_TIMEOUT)
+            .max_ack_inflight(MAX_UNACKNOWLEDGED)
+            .backpressure_on_inflight(true)
+            .build(client.clone());
+        Ok(Connection {
+            client,
+            jetstream,
+            state,
+        })
+    }
+
+    /// Waits until the server can be used.
+    pub(crate) async fn connected(&self) {
+        let mut state = self.state.clone();
+        if state.wait_for(State::is_connected).await.is_err() {
+            // The bus has been stopped: there will never be a server.
+            future::pending::<()>().await;
+        }
+    }
+}
+
+fn options(
+    config: &Config,
+    purpose: &'static str,
+    events: mpsc::UnboundedSender<Event>,
+) -> Result<ConnectOptions, ConfigError> {
+    let name = &config.name;
+    if name.is_empty()
+        || !name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    {
+        return Err(ConfigError::Name(name.clone()));
+    }
+    Ok(ConnectOptions::new()
+        .name(format!("{name} ({purpose})"))
+        .custom_inbox_prefix(format!("_INBOX_{name}"))
+        .retry_on_initial_connect()
+        .reconnect_delay_callback(backoff::delay)
+        .ping_interval(PING_INTERVAL)
+        .event_callback(move |event| {
+            // A closed channel means that the bus has been stopped.
+            events.send(event).ok();
+            future::ready(())
+        }))
+}
+
+/// Turns the client's events into the connection's state.
+async fn follow(
+    client: Client,
+    purpose: &'static str,
+    mut events: mpsc::UnboundedReceiver<Event>,
+    state: watch::Sender<State>,
+    token: CancellationToken,
+) {
+    loop {
+        let event = tokio::select! {
+            () = token.cancelled() => return,
+            event = events.recv() => match event {
+                Some(event) => event,
+                None => return,
+            },
+        };
+        match event {
+            Event::Connected => {
+                // The event precedes the server's description; what has been flushed comes after it.
+                tokio::select! {
+                    () = token.cancelled() => return,
+                    flushed = client.flush() => if flushed.is_err() { return },
+                }
+                state.send_replace(judge(client.server_info().version, purpose));
+            }
+            Event::Disconnected | Event::Closed => {
+                warn!(connection = purpose, "NATS is away");
+                state.send_replace(State::Disconnected);
+            }
+            Event::SlowConsumer(_) => warn!(connection = purpose, "messages were dropped: too slow a reader"),
+            event => debug!(connection = purpose, %event, "NATS client"),
+        }
+    }
+}
+
+fn judge(version: String, purpose: &'static str) -> State {
+    if is_supported(&version) {
+        info!(connection = purpose, version, "connected to NATS");
+        State::Connected { version }
+    } else {
+        let (major, minor) = OLDEST_SERVER;
+        error!(
+            connection = purpose,
+            version, "NATS server {version} is too old and is not used: {major}.{minor} or later is needed"
+        );
+        State::Refused { version }
+    }
+}
+
+fn is_supported(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|part| part.parse::<u64>().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(major), Some(minor)) => (major, minor) >= OLDEST_SERVER,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_from_2_14_on_are_supported() {
+        for version in ["2.14.0", "2.14.0-RC.1", "2.15.1", "3.0.0"] {
+            assert!(is_supported(version), "{version}");
+        }
+        for version in ["2.13.9", "2.9.10", "1.99.0", "", "unknown", "2"] {
+            assert!(!is_supported(version), "{version}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Makes streams and consumers be there as specified: idempotently, never destructively, never downgrading.
+
+use async_nats::jetstream::{
+    Context, ErrorCode,
+    consumer::{Consumer, pull},
+    context::{CreateStreamError, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError},
+    stream::{ConsumerError, Stream},
+};
+use tracing::{info, warn};
+
+use crate::spec::{ConsumerSpec, StreamSpec, version_of};
+
+/// Why a stream or a consumer could not be ensured; tried again later.
+#[derive(Debug, thiserror::Error)]
+pub enum EnsureError {
+    /// The stream could not be read.
+    #[error("cannot read the stream: {0}")]
+    Stream(#[from] GetStreamError),
+    /// The stream could not be created or updated.
+    #[error("cannot create the stream: {0}")]
+    Create(#[from] CreateStreamError),
+    /// The consumer could not be created or updated.
+    #[error("cannot create the consumer: {0}")]
+    Consumer(#[from] ConsumerError),
+    /// JetStream did not answer.
+    #[error("cannot ask JetStream: {0}")]
+    Request(#[from] RequestError),
+}
+
+/// The stream with its present state, created or brought up to `spec` if need be.
+pub(crate) async fn stream(context: &Context, spec: &StreamSpec) -> Result<Stream, EnsureError> {
+    let found = match context.get_stream(spec.name).await {
+        Ok(found) => found,
+        Err(error) if is_absent(&error) => match context.create_stream(spec.config()).await {
+            Ok(stream) => {
+                info!(stream = spec.name, "stream created");
+                return Ok(stream);
+            }
+            // Another replica was quicker.
+            Err(error) if is_taken(&error) => context.get_stream(spec.name).await?,
+            Err(error) => return Err(error.into()),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    let theirs = version_of(&found.cached_info().config.metadata);
+    if theirs < spec.version {
+        match context.update_stream(spec.config()).await {
+            Ok(_) => info!(
+                stream = spec.name,
+                version = spec.version,
+                "stream configuration updated"
+            ),
+            Err(error) => {
+                warn!(stream = spec.name, %error, "stream configuration kept: it cannot be updated");
+            }
+        }
+    } else if theirs > spec.version {
+        info!(
+            stream = spec.name,
+            version = theirs,
+            "a newer release configured the stream; left as it is"
+        );
+    }
+    Ok(found)
+}
+
+/// The durable consumer, created or brought up to `spec` if need be; its stream must be there.
+pub(crate) async fn consumer(
+    context: &Context,
+    spec: &ConsumerSpec,
+) -> Result<Consumer<pull::Config>, EnsureError> {
+    let stream = context.get_stream_no_info(spec.stream).await?;
+    let Ok(found) = stream.get_consumer::<pull::Config>(spec.durable).await else {
+        return Ok(context
+            .create_consumer_on_stream(spec.config(), spec.stream)
+            .await?);
+    };
+    if version_of(&found.cached_info().config.metadata) >= spec.version {
+        return Ok(found);
+    }
+    match context
+        .create_consumer_on_stream(spec.config(), spec.stream)
+        .await
+    {
+        Ok(updated) => Ok(updated),
+        Err(error) => {
+            warn!(consumer = spec.durable, %error, "consumer configuration kept: it cannot be updated");
+            Ok(found)
+        }
+    }
+}
+
+fn is_absent(error: &GetStreamError) -> bool {
+    matches!(error.kind(), GetStreamErrorKind::JetStream(error)
+        if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}
+
+fn is_taken(error: &CreateStreamError) -> bool {
+    matches!(error.kind(), CreateStreamErrorKind::JetStream(error)
+        if error.error_code() == ErrorCode::STREAM_NAME_EXIST)
+}

@@ -1,0 +1,237 @@
+//! Follows a stream for speed and the log for truth, and misses nothing of either.
+//!
+//! A stream with one writer in log order vouches: a message at a position says that nothing before it is missing, as
+//! long as the stream is the same and no sequence was skipped. The log is read wherever that does not hold, and once
+//! a second in any case.
+
+mod attachment;
+
+use std::{convert::Infallible, future, pin::Pin, sync::Arc, time::Duration};
+
+use async_nats::jetstream;
+use bytes::Bytes;
+use tiffin_eventstore::{Cursor, EventStore, Position, ReadError, RecordedEvent};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval},
+};
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+use self::attachment::{AttachError, Attachment};
+use crate::{
+    backoff::{self, Backoff},
+    bus::Bus,
+    connection::State,
+    message::Headers,
+    metrics::FeedMetrics,
+};
+
+/// How often the log is read though nothing asks for it.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// Events read at a time.
+const PAGE: usize = 256;
+/// Items that may wait for the reader.
+const WAITING: usize = 1024;
+
+/// What a feed brings. An event may come twice, and by either way; none of the log is missed.
+#[derive(Clone, Debug)]
+pub enum FeedItem {
+    /// A message of the stream.
+    Published {
+        /// The subject it was published on.
+        subject: String,
+        /// Its payload.
+        payload: Bytes,
+        /// The position of its event.
+        position: Position,
+        /// The id of its event.
+        event_id: Uuid,
+    },
+    /// An event that the log brought, of any kind.
+    Logged(Arc<RecordedEvent>),
+    /// The log was replaced: forget what was learnt from it. The feed goes on at the new log's head.
+    Reset,
+}
+
+/// A follower of one stream and the log, from the log's head at its start on.
+pub struct Feed {
+    items: mpsc::Receiver<FeedItem>,
+}
+
+impl Feed {
+    /// Begins to follow `stream` and `store`'s log, until it is dropped or the bus is stopped.
+    pub fn new(bus: &Bus, store: EventStore, stream: &'static str) -> Feed {
+        let (sender, items) = mpsc::channel(WAITING);
+        let follower = Follower {
+            store,
+            stream,
+            items: sender,
+            cursor: Cursor::START,
+            metrics: bus.metrics().feed(stream),
+            bus: bus.clone(),
+        };
+        let token = bus.token().clone();
+        bus.tracker().spawn(async move {
+            token.run_until_cancelled(follower.run()).await;
+        });
+        Feed { items }
+    }
+
+    /// The next item; `None` once the bus is stopped. Cancel-safe.
+    pub async fn next(&mut self) -> Option<FeedItem> {
+        self.items.recv().await
+    }
+}
+
+/// Nobody reads the feed any more.
+struct Dropped;
+
+struct Follower {
+    bus: Bus,
+    store: EventStore,
+    stream: &'static str,
+    items: mpsc::Sender<FeedItem>,
+    /// Up to here everything was handed on: the later of vouched and read.
+    cursor: Cursor,
+    metrics: FeedMetrics,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        self.cursor = self.head().await;
+        // Ends only when nobody reads any more.
+        let Err(Dropped) = self.follow().await;
+        debug!(stream = self.stream, "feed ends");
+    }
+
+    async fn follow(&mut self) -> Result<Infallible, Dropped> {
+        let mut connection = self.bus.consuming().state.clone();
+        let mut ticks = interval(READ_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut attaching = self.attach(Duration::ZERO);
+        let mut attached = None;
+        loop {
+            let items = self.items.clone();
+            tokio::select! {
+                biased;
+                () = items.closed() => return Err(Dropped),
+                () = changed(&mut connection) => {
+                    attached = None;
+                    attaching = self.attach(Duration::ZERO);
+                }
+                _ = ticks.tick() => {
+                    let read = self.read_log().await?;
+                    if let Some(attachment) = &mut attached {
+                        attachment.trusted |= read;
+                    }
+                }
+                attachment = &mut attaching, if attached.is_none() => {
+                    self.metrics.attachments.inc();
+                    attached.insert(attachment).trusted = self.read_log().await?;
+                }
+                message = next(&mut attached) => match message {
+                    Ok((attachment, message)) => self.take(attachment, message).await?,
+                    Err(error) => {
+                        warn!(stream = self.stream, %error, "feed attaches again");
+                        attached = None;
+                        attaching = self.attach(backoff::delay(3));
+                    }
+                },
+            }
+        }
+    }
+
+    fn attach(&self, delay: Duration) -> Pin<Box<impl Future<Output = Attachment> + use<>>> {
+        Box::pin(Attachment::make(self.bus.clone(), self.stream, delay))
+    }
+
+    /// Hands a message on; the log's events that are missing before it go first.
+    async fn take(&mut self, attached: &mut Attachment, message: jetstream::Message) -> Result<(), Dropped> {
+        let sequence = match message.info() {
+            Ok(info) => info.stream_sequence,
+            Err(error) => {
+                warn!(stream = self.stream, %error, "not a message of a stream");
+                return Ok(());
+            }
+        };
+        let message = message.message;
+        let event = Headers::from(message.headers).event();
+        let was_trusted = attached.trusted;
+        attached.received(sequence, event.is_some());
+        if was_trusted && !attached.trusted {
+            attached.trusted = self.read_log().await?;
+        }
+        let Some(event) = event else { return Ok(()) };
+        if attached.trusted && event.position > self.cursor.position {
+            self.cursor = event;
+            self.metrics.vouched.inc();
+        }
+        let published = FeedItem::Published {
+            subject: message.subject.into_string(),
+            payload: message.payload,
+            position: event.position,
+            event_id: event.event_id,
+        };
+        self.hand_on(published).await
+    }
+
+    /// Hands on what the log has after the cursor; `false` if the log could not be read to its head.
+    async fn read_log(&mut self) -> Result<bool, Dropped> {
+        loop {
+            let page = match self.store.read_after(self.cursor, PAGE).await {
+                Ok(page) => page,
+                Err(ReadError::LogReplaced) => {
+                    warn!(stream = self.stream, "the log was replaced");
+                    self.cursor = self.head().await;
+                    self.hand_on(FeedItem::Reset).await?;
+                    continue;
+                }
+                Err(error) => {
+                    warn!(stream = self.stream, %error, "feed cannot read the log");
+                    return Ok(false);
+                }
+            };
+            if page.is_empty() {
+                return Ok(true);
+            }
+            for event in page {
+                let cursor = event.cursor();
+                self.hand_on(FeedItem::Logged(event)).await?;
+                self.metrics.logged.inc();
+                self.cursor = cursor;
+            }
+        }
+    }
+
+    async fn hand_on(&self, item: FeedItem) -> Result<(), Dropped> {
+        self.items.send(item).await.map_err(|_| Dropped)
+    }
+
+    async fn head(&self) -> Cursor {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.store.head().await {
+                Ok(head) => return head,
+                Err(error) => warn!(stream = self.stream, %error, "feed waits for the log"),
+            }
+            backoff.wait().await;
+        }
+    }
+}
+
+async fn next(
+    attached: &mut Option<Attachment>,
+) -> Result<(&mut Attachment, jetstream::Message), AttachError> {
+    match attached {
+        Some(attachment) => attachment.next().await.map(|message| (attachment, message)),
+        None => future::pending().await,
+    }
+}
+
+async fn changed(connection: &mut watch::Receiver<State>) {
+    if connection.changed().await.is_err() {
+        // The bus is stopped, and the feed with it.
+        future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,98 @@
+//! Why a relay stops publishing and looks at its stream again.
+
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use tiffin_eventstore::{DerivedError, ReadError, SubscribeError};
+
+use crate::ensure::EnsureError;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("the stream's last sequence is not what this relay left")]
+    Refused,
+    #[error("no acknowledgement came in time")]
+    Unacknowledged,
+    #[error("the stream is not there")]
+    NoStream,
+    #[error("a message was not stored: {0}")]
+    Publish(PublishError),
+    #[error("acknowledged at sequence {stored} of {stream}, expected {expected}")]
+    Displaced {
+        stream: String,
+        stored: u64,
+        expected: u64,
+    },
+    #[error("the connection was lost")]
+    Disconnected,
+    #[error("the lease was lost")]
+    Lease,
+    #[error("another relay saved its checkpoint first")]
+    Fenced,
+    #[error("the log was replaced")]
+    LogReplaced,
+    #[error("the stream's messages could not be read: {0}")]
+    Stream(#[source] async_nats::Error),
+    #[error(transparent)]
+    Ensure(#[from] EnsureError),
+    #[error("the log could not be read: {0}")]
+    Read(ReadError),
+    #[error("the checkpoint could not be used: {0}")]
+    Derived(DerivedError),
+    #[error("the event store is closed")]
+    Closed,
+}
+
+impl Fault {
+    /// A word for the metrics.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Fault::Refused | Fault::Displaced { .. } => "refused",
+            Fault::Unacknowledged => "unacknowledged",
+            Fault::NoStream | Fault::Ensure(_) | Fault::Stream(_) => "stream",
+            Fault::Publish(_) => "publish",
+            Fault::Disconnected => "disconnected",
+            Fault::Lease => "lease",
+            Fault::Fenced => "fenced",
+            Fault::LogReplaced => "log_replaced",
+            Fault::Read(_) | Fault::Derived(_) | Fault::Closed => "store",
+        }
+    }
+}
+
+impl From<PublishError> for Fault {
+    fn from(error: PublishError) -> Fault {
+        match error.kind() {
+            PublishErrorKind::WrongLastSequence => Fault::Refused,
+            PublishErrorKind::TimedOut => Fault::Unacknowledged,
+            PublishErrorKind::StreamNotFound => Fault::NoStream,
+            PublishErrorKind::BrokenPipe => Fault::Disconnected,
+            _ => Fault::Publish(error),
+        }
+    }
+}
+
+impl From<ReadError> for Fault {
+    fn from(error: ReadError) -> Fault {
+        match error {
+            ReadError::LogReplaced => Fault::LogReplaced,
+            error @ ReadError::Unavailable(_) => Fault::Read(error),
+        }
+    }
+}
+
+impl From<SubscribeError> for Fault {
+    fn from(error: SubscribeError) -> Fault {
+        match error {
+            SubscribeError::LogReplaced => Fault::LogReplaced,
+            SubscribeError::Closed => Fault::Closed,
+        }
+    }
+}
+
+impl From<DerivedError> for Fault {
+    fn from(error: DerivedError) -> Fault {
+        match error {
+            DerivedError::Fenced(_) => Fault::Fenced,
+            error @ DerivedError::Unavailable(_) => Fault::Derived(error),
+        }
+    }
+}

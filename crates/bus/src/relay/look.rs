@@ -1,0 +1,215 @@
+//! Looking at the stream and finding the place from which to publish.
+
+use async_nats::jetstream::{
+    ErrorCode,
+    stream::{Info, Stream},
+};
+use tiffin_eventstore::{Checkpoint, Cursor, Direction, Position, ReadError};
+use tracing::{error, info, warn};
+
+use super::{
+    Relay,
+    fault::Fault,
+    mark::{Mark, Place},
+    resync::{Seen, Verdict, judge, missed_acks},
+    search::Search,
+    tail::Tail,
+};
+use crate::{ensure, message::Headers};
+
+/// Events read at a time.
+const PAGE: usize = 512;
+
+impl Relay {
+    /// The place from which to publish, given the last checkpoint; creates the stream if it is not there.
+    pub(super) async fn look(&self, checkpoint: &Checkpoint) -> Result<Place, Fault> {
+        let stream = ensure::stream(&self.bus.publishing().jetstream, &self.config.stream).await?;
+        let seen = seen(stream.cached_info());
+        let log_replaced = self.is_replaced(checkpoint.cursor).await?;
+        let mark = Mark::decode(&checkpoint.note);
+        let verdict = judge(mark, log_replaced, &seen);
+        let cursor = match verdict {
+            Verdict::InStep => checkpoint.cursor,
+            Verdict::Refill => self.oldest_kept().await?,
+            Verdict::AfterLastMessage => match self.last_common(&stream, &seen).await? {
+                Some(cursor) => cursor,
+                None => self.oldest_kept().await?,
+            },
+            Verdict::ReadOn => {
+                let sequence = mark.map_or(0, |mark| mark.sequence);
+                self.read_on(checkpoint.cursor, sequence, &seen).await?
+            }
+        };
+        if verdict != Verdict::InStep {
+            info!(
+                relay = self.config.name,
+                ?verdict,
+                from = checkpoint.cursor.position.0,
+                position = cursor.position.0,
+                "goes on from another place"
+            );
+        }
+        Ok(Place {
+            cursor,
+            mark: Mark {
+                created: seen.created,
+                sequence: seen.last_sequence,
+            },
+        })
+    }
+
+    async fn is_replaced(&self, cursor: Cursor) -> Result<bool, Fault> {
+        match self.config.store.read_after(cursor, 1).await {
+            Ok(_) => Ok(false),
+            Err(ReadError::LogReplaced) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The event after which begins what the stream's limits would keep.
+    async fn oldest_kept(&self) -> Result<Cursor, Fault> {
+        let store = &self.config.store;
+        let since = store.now() - self.config.stream.max_age;
+        let mut wanted = self.config.stream.max_messages;
+        let mut end = store.head().await?.position.0;
+        while end > 0 {
+            let begin = end.saturating_sub(PAGE as u64);
+            let page = store.read_all(Position(begin), Direction::Forwards, PAGE).await?;
+            for event in page.iter().rev().filter(|event| event.position.0 <= end) {
+                if wanted == 0 || event.created_at < since {
+                    return Ok(event.cursor());
+                }
+                if (self.map)(event).is_some() {
+                    wanted -= 1;
+                }
+            }
+            end = begin;
+        }
+        Ok(Cursor::START)
+    }
+
+    /// The last event of the stream that is also in the log.
+    async fn last_common(&self, stream: &Stream, seen: &Seen) -> Result<Option<Cursor>, Fault> {
+        let (mut common, mut unknown) = (None, None);
+        let mut search = Search::new(seen.first_sequence, seen.last_sequence);
+        while let Some(sequence) = search.next() {
+            let event = stored_event(stream, sequence).await?;
+            let known = match event {
+                Some(event) => self.is_in_log(event).await?,
+                None => false,
+            };
+            search.answer(sequence, known);
+            if known {
+                common = event;
+            } else {
+                unknown = event.or(unknown);
+            }
+        }
+        if let Some(event) = unknown {
+            self.report_ahead(event);
+        }
+        Ok(common)
+    }
+
+    /// How far the messages after `sequence` are the events after `cursor`.
+    async fn read_on(&self, mut cursor: Cursor, sequence: u64, seen: &Seen) -> Result<Cursor, Fault> {
+        if seen.messages == 0 {
+            return Ok(cursor);
+        }
+        let jetstream = &self.bus.publishing().jetstream;
+        let first = seen.first_sequence.max(sequence + 1);
+        let mut tail = Tail::open(jetstream, self.config.stream.name, first, seen.last_sequence).await?;
+        let mut discarded = first > sequence + 1;
+        while let Some(mut page) = tail.page().await? {
+            // What limits have discarded was our events too if the log knows the first message after it.
+            if std::mem::take(&mut discarded)
+                && let Some(event) = page.first().and_then(|message| message.event)
+                && event.position > cursor.position
+                && self.is_in_log(event).await?
+            {
+                cursor = event;
+                page.remove(0);
+            }
+            let next = self.next_published(cursor, page.len()).await?;
+            let agreement = missed_acks(&next, &page);
+            if let Some(last) = agreement.events.checked_sub(1) {
+                cursor = next[last];
+            }
+            if let Some(event) = agreement.foreign {
+                warn!(
+                    relay = self.config.name,
+                    position = event.position.0,
+                    "the stream holds what is not the next event; publishing from there again"
+                );
+                if !self.is_in_log(event).await? {
+                    self.report_ahead(event);
+                }
+                break;
+            }
+        }
+        Ok(cursor)
+    }
+
+    /// The next `count` events after `cursor` that have a message, fewer at the log's end.
+    async fn next_published(&self, mut cursor: Cursor, count: usize) -> Result<Vec<Cursor>, Fault> {
+        let mut next = Vec::with_capacity(count);
+        while next.len() < count {
+            let page = self.config.store.read_after(cursor, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            cursor = last.cursor();
+            next.extend(
+                page.iter()
+                    .filter(|event| (self.map)(event).is_some())
+                    .map(|event| event.cursor()),
+            );
+        }
+        next.truncate(count);
+        Ok(next)
+    }
+
+    async fn is_in_log(&self, event: Cursor) -> Result<bool, Fault> {
+        let Some(before) = event.position.0.checked_sub(1) else {
+            return Ok(false);
+        };
+        let found = self
+            .config
+            .store
+            .read_all(Position(before), Direction::Forwards, 1)
+            .await?;
+        Ok(found.first().is_some_and(|found| found.cursor() == event))
+    }
+
+    fn report_ahead(&self, event: Cursor) {
+        self.metrics.ahead.inc();
+        error!(
+            relay = self.config.name,
+            stream = self.config.stream.name,
+            position = event.position.0,
+            event.id = %event.event_id,
+            "broker ahead of store: the stream holds events that the log does not have; \
+             going on after the last that both have"
+        );
+    }
+}
+
+fn seen(info: &Info) -> Seen {
+    Seen {
+        created: info.created,
+        messages: info.state.messages,
+        first_sequence: info.state.first_sequence,
+        last_sequence: info.state.last_sequence,
+    }
+}
+
+/// The event that the message at `sequence` carries; `None` if there is no such message or it carries none.
+async fn stored_event(stream: &Stream, sequence: u64) -> Result<Option<Cursor>, Fault> {
+    use async_nats::jetstream::stream::LastRawMessageErrorKind as Kind;
+    match stream.get_raw_message(sequence).await {
+        Ok(message) => Ok(Headers::from(message.headers).event()),
+        Err(error) => match error.kind() {
+            Kind::NoMessageFound => Ok(None),
+            Kind::JetStream(inner) if inner.error_code() == ErrorCode::NO_MESSAGE_FOUND => Ok(None),
+            _ => Err(Fault::Stream(error.into())),
+        },
+    }
+}

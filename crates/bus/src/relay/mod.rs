@@ -1,0 +1,128 @@
+//! Carries the log into a stream: every event that has a message, once and in order, whatever is killed or wiped.
+//!
+//! One relay at a time writes a stream. Each message names the sequence it must follow, so that a second relay, a
+//! hole or a message out of turn is refused by the server; then, and whenever an acknowledgement is missing or the
+//! connection was lost, the relay drops what it has in flight and [looks](look) at the stream. Where it goes on is
+//! decided in [`resync`], and saved before anything is published.
+
+mod fault;
+mod lag;
+mod look;
+mod mark;
+mod resync;
+mod search;
+mod session;
+mod tail;
+mod window;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tiffin_eventstore::{Cursor, Derived, EventStore, Lease, RecordedEvent};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use self::{fault::Fault, session::Session};
+use crate::{backoff::Backoff, bus::Bus, message::Message, metrics::RelayMetrics, spec::StreamSpec};
+
+/// What a relay reads, writes and keeps.
+#[derive(Clone)]
+pub struct RelayConfig {
+    /// The name of its checkpoint, also in metrics and logs.
+    pub name: &'static str,
+    /// The stream it writes, alone.
+    pub stream: StreamSpec,
+    /// The log it follows.
+    pub store: EventStore,
+    /// Where its checkpoint is kept.
+    pub derived: Derived,
+    /// It publishes only while this is held; without it two relays get in each other's way, but harm nothing.
+    pub lease: Lease,
+}
+
+type Map = Box<dyn Fn(&RecordedEvent) -> Option<Message> + Send + Sync>;
+
+/// Publishes the log's events into one stream.
+pub struct Relay {
+    bus: Bus,
+    config: RelayConfig,
+    map: Map,
+    metrics: RelayMetrics,
+    /// The position up to which everything is published.
+    position: AtomicU64,
+}
+
+impl Relay {
+    /// A relay that publishes what `map` makes of an event; `None`: the event has no message in this stream.
+    ///
+    /// `map` must give the same message for the same event, whoever asks and whenever.
+    pub fn new(
+        bus: &Bus,
+        config: RelayConfig,
+        map: impl Fn(&RecordedEvent) -> Option<Message> + Send + Sync + 'static,
+    ) -> Relay {
+        let metrics = bus.metrics().relay(config.name);
+        Relay {
+            bus: bus.clone(),
+            config,
+            map: Box::new(map),
+            metrics,
+            position: AtomicU64::new(0),
+        }
+    }
+
+    /// Publishes whenever the lease is held and NATS is there, until `token` is cancelled; then waits a moment for
+    /// what is in flight and saves its checkpoint.
+    pub async fn run(self, token: CancellationToken) {
+        tokio::select! {
+            () = self.publish_forever(&token) => {}
+            () = self.report_lag() => {}
+        }
+    }
+
+    async fn publish_forever(&self, token: &CancellationToken) {
+        let mut backoff = Backoff::default();
+        while self.is_wanted(token).await {
+            let fault = match Session::begin(self).await {
+                Ok(mut session) => {
+                    backoff.reset();
+                    match session.run(token).await {
+                        Ok(()) => return,
+                        Err(fault) => fault,
+                    }
+                }
+                Err(fault) => fault,
+            };
+            self.metrics.rewound(fault.reason());
+            match fault {
+                Fault::Lease | Fault::Disconnected => {
+                    debug!(relay = self.config.name, %fault, "relay pauses");
+                }
+                fault => {
+                    warn!(relay = self.config.name, %fault, "relay looks again");
+                    tokio::select! { () = backoff.wait() => {}, () = token.cancelled() => return }
+                }
+            }
+        }
+    }
+
+    /// Waits for the lease and for NATS; `false` when the relay is to stop.
+    async fn is_wanted(&self, token: &CancellationToken) -> bool {
+        let ready = async {
+            let mut lease = self.config.lease.watch();
+            if lease.wait_for(|held| *held).await.is_err() {
+                return false;
+            }
+            // What waits for NATS counts as lag from the last checkpoint on.
+            if let Ok(checkpoint) = self.config.derived.checkpoint(self.config.name).await {
+                self.reached(checkpoint.cursor);
+            }
+            self.bus.publishing().connected().await;
+            true
+        };
+        token.run_until_cancelled(ready).await.unwrap_or(false)
+    }
+
+    fn reached(&self, cursor: Cursor) {
+        self.position.store(cursor.position.0, Ordering::Relaxed);
+    }
+}

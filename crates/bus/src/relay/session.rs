@@ -1,0 +1,170 @@
+//! Publishing from one look at the stream to the next fault.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::jetstream::message::PublishMessage;
+use futures::FutureExt;
+use tiffin_eventstore::{Cursor, RecordedEvent};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Relay, fault::Fault, mark::Place, window::Window};
+use crate::{connection::State, message};
+
+/// How often a checkpoint is saved at most.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+/// How long a stopping relay waits for what is in flight.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// A relay that has looked and publishes.
+pub(super) struct Session<'a> {
+    relay: &'a Relay,
+    connection: watch::Receiver<State>,
+    lease: watch::Receiver<bool>,
+    /// The stored checkpoint's cursor: the fence.
+    saved: Cursor,
+    place: Place,
+    /// The place is not saved yet.
+    unsaved: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Looks at the stream and saves where to go on before anything is published.
+    pub(super) async fn begin(relay: &'a Relay) -> Result<Self, Fault> {
+        let mut connection = relay.bus.publishing().state.clone();
+        if !connection.borrow_and_update().is_connected() {
+            return Err(Fault::Disconnected);
+        }
+        let mut lease = relay.config.lease.watch();
+        if !*lease.borrow_and_update() {
+            return Err(Fault::Lease);
+        }
+        let checkpoint = relay.config.derived.checkpoint(relay.config.name).await?;
+        let place = relay.look(&checkpoint).await?;
+        let found = place.checkpoint();
+        let unsaved = found.cursor != checkpoint.cursor || found.note != checkpoint.note;
+        let mut session = Session {
+            relay,
+            connection,
+            lease,
+            saved: checkpoint.cursor,
+            place,
+            unsaved,
+        };
+        session.save().await?;
+        relay.reached(place.cursor);
+        Ok(session)
+    }
+
+    /// Publishes until `token` is cancelled or a fault asks for another look; keeps what was acknowledged.
+    pub(super) async fn run(&mut self, token: &CancellationToken) -> Result<(), Fault> {
+        let mut window = Window::new(self.relay.config.stream.name, self.place.mark.sequence);
+        let published = self.publish(&mut window, token).await;
+        if published.is_ok() {
+            // What is not acknowledged by then is found in the stream by whoever goes on.
+            timeout(DRAIN, self.settle_all(&mut window)).await.ok();
+        }
+        match published {
+            Err(Fault::Fenced) => Err(Fault::Fenced),
+            published => self.save().await.and(published),
+        }
+    }
+
+    async fn publish(&mut self, window: &mut Window, token: &CancellationToken) -> Result<(), Fault> {
+        let mut subscription = self.relay.config.store.subscribe(self.place.cursor);
+        let mut backlog = Vec::new().into_iter();
+        let mut saving = interval(SAVE_EVERY);
+        saving.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = token.cancelled() => return Ok(()),
+                _ = self.connection.changed() => return Err(Fault::Disconnected),
+                () = lost(&mut self.lease) => return Err(Fault::Lease),
+                Some(settled) = window.settled() => {
+                    self.settle(settled?);
+                    self.settle_ready(window)?;
+                }
+                _ = saving.tick(), if self.unsaved => self.save().await?,
+                batch = subscription.next(), if backlog.len() == 0 => {
+                    backlog = batch?.into_iter();
+                    window.pause();
+                }
+            }
+            while window.has_room()
+                && let Some(event) = backlog.next()
+            {
+                self.send(window, &event).await?;
+            }
+        }
+    }
+
+    /// Publishes one event behind those in flight; one without a message is settled with them.
+    async fn send(&mut self, window: &mut Window, event: &Arc<RecordedEvent>) -> Result<(), Fault> {
+        let cursor = event.cursor();
+        let Some(message) = (self.relay.map)(event) else {
+            if !window.pass_over(cursor) {
+                self.settle((cursor, self.place.mark.sequence));
+            }
+            return Ok(());
+        };
+        let stream = self.relay.config.stream.name;
+        let headers = message::published(&message, cursor, stream, window.last_sequence());
+        let publish = PublishMessage::build().headers(headers).payload(message.payload);
+        let ack = self
+            .relay
+            .bus
+            .publishing()
+            .jetstream
+            .send_publish(message.subject, publish)
+            .await?;
+        window.push(cursor, ack);
+        Ok(())
+    }
+
+    fn settle(&mut self, (cursor, sequence): (Cursor, u64)) {
+        if sequence > self.place.mark.sequence {
+            self.relay.metrics.published.inc();
+        }
+        self.place.cursor = cursor;
+        self.place.mark.sequence = sequence;
+        self.unsaved = true;
+        self.relay.reached(cursor);
+    }
+
+    /// Settles what has been acknowledged already.
+    fn settle_ready(&mut self, window: &mut Window) -> Result<(), Fault> {
+        while let Some(Some(settled)) = window.settled().now_or_never() {
+            self.settle(settled?);
+        }
+        Ok(())
+    }
+
+    async fn settle_all(&mut self, window: &mut Window) {
+        while let Some(Ok(settled)) = window.settled().await {
+            self.settle(settled);
+        }
+    }
+
+    async fn save(&mut self) -> Result<(), Fault> {
+        if self.unsaved {
+            let config = &self.relay.config;
+            config
+                .derived
+                .save(config.name, &self.saved, &self.place.checkpoint())
+                .await?;
+            self.saved = self.place.cursor;
+            self.unsaved = false;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the lease is no longer held.
+async fn lost(lease: &mut watch::Receiver<bool>) {
+    // A lease that has ended is not held either.
+    lease.wait_for(|held| !held).await.ok();
+}

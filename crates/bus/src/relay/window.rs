@@ -1,0 +1,96 @@
+//! The messages in flight, in the order in which they were published.
+
+use std::{collections::VecDeque, future::IntoFuture};
+
+use async_nats::jetstream::{
+    context::{PublishAckFuture, PublishError},
+    publish::PublishAck,
+};
+use futures::future::BoxFuture;
+use tiffin_eventstore::Cursor;
+
+use super::fault::Fault;
+
+/// So many messages may be unacknowledged.
+const SIZE: usize = 512;
+
+/// A published message whose acknowledgement settles the log up to `through`.
+struct InFlight {
+    through: Cursor,
+    sequence: u64,
+    ack: BoxFuture<'static, Result<PublishAck, PublishError>>,
+}
+
+/// The window and the last sequence that it will have reached when all is acknowledged.
+pub(super) struct Window {
+    in_flight: VecDeque<InFlight>,
+    stream: &'static str,
+    last_sequence: u64,
+    /// The stream has been found to be where we left it.
+    open: bool,
+}
+
+impl Window {
+    pub(super) fn new(stream: &'static str, last_sequence: u64) -> Window {
+        Window {
+            in_flight: VecDeque::with_capacity(SIZE),
+            stream,
+            last_sequence,
+            open: false,
+        }
+    }
+
+    /// After a pause the next message goes alone: had somebody else published meanwhile, it would be refused, and
+    /// the one behind it would be stored in its place.
+    pub(super) fn pause(&mut self) {
+        self.open = !self.in_flight.is_empty();
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight.len() < if self.open { SIZE } else { 1 }
+    }
+
+    /// The sequence that the next message must follow.
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
+    /// The event at `event` has been published after [`Window::last_sequence`].
+    pub(super) fn push(&mut self, event: Cursor, ack: PublishAckFuture) {
+        self.last_sequence += 1;
+        self.in_flight.push_back(InFlight {
+            through: event,
+            sequence: self.last_sequence,
+            ack: ack.into_future(),
+        });
+    }
+
+    /// An event without a message is settled with the message before it; `false` if there is none in flight.
+    pub(super) fn pass_over(&mut self, event: Cursor) -> bool {
+        self.in_flight
+            .back_mut()
+            .map(|last| last.through = event)
+            .is_some()
+    }
+
+    /// Waits for the oldest acknowledgement: up to where the log is settled, and at which sequence. Cancel-safe;
+    /// `None` when nothing is in flight.
+    pub(super) async fn settled(&mut self) -> Option<Result<(Cursor, u64), Fault>> {
+        let ack = (&mut self.in_flight.front_mut()?.ack).await;
+        let InFlight {
+            through, sequence, ..
+        } = self.in_flight.pop_front()?;
+        Some(match ack {
+            Ok(ack) if ack.sequence == sequence && ack.stream == self.stream => {
+                self.open = true;
+                Ok((through, sequence))
+            }
+            Ok(ack) => Err(Fault::Displaced {
+                stream: ack.stream,
+                stored: ack.sequence,
+                expected: sequence,
+            }),
+            Err(error) => Err(error.into()),
+        })
+    }
+}

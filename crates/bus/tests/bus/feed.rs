@@ -1,0 +1,186 @@
+//! The feed against a real server: whatever the stream loses, the log brings.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use crate::world::{EVENTS, World, jetstream};
+use tiffin_bus::{Feed, FeedItem};
+use tiffin_eventstore::EventStore;
+use tiffin_testkit::poll_until;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// How each event came.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    published: HashMap<Uuid, Instant>,
+    logged: HashMap<Uuid, Instant>,
+}
+
+impl Seen {
+    fn first(&self, id: &Uuid) -> Option<Instant> {
+        self.published
+            .get(id)
+            .into_iter()
+            .chain(self.logged.get(id))
+            .min()
+            .copied()
+    }
+}
+
+/// Follows from now on.
+async fn follow(world: &World) -> anyhow::Result<watch::Receiver<Seen>> {
+    let mut feed = Feed::new(
+        &world.connected("reader").await?,
+        world.store.clone(),
+        EVENTS.name,
+    );
+    let (sender, receiver) = watch::channel(Seen::default());
+    tokio::spawn(async move {
+        while let Some(item) = feed.next().await {
+            sender.send_modify(|seen| match item {
+                FeedItem::Published { event_id, .. } => {
+                    seen.published.entry(event_id).or_insert_with(Instant::now);
+                }
+                FeedItem::Logged(event) => {
+                    seen.logged.entry(event.id).or_insert_with(Instant::now);
+                }
+                FeedItem::Reset => {}
+            });
+        }
+    });
+    Ok(receiver)
+}
+
+/// Waits until the feed has brought every event of the log with a message.
+async fn complete(world: &World, seen: &watch::Receiver<Seen>) -> anyhow::Result<()> {
+    let expected = world.expected().await?;
+    let missing = async || {
+        let seen = seen.borrow();
+        expected.iter().filter(|(_, id)| seen.first(id).is_none()).count()
+    };
+    poll_until(
+        "nothing is missing",
+        Duration::from_secs(10),
+        missing,
+        |missing| *missing == 0,
+    )
+    .await;
+    Ok(())
+}
+
+/// Appends an event and waits until the stream brings it.
+async fn attached(store: &EventStore, seen: &watch::Receiver<Seen>) -> anyhow::Result<()> {
+    let mut seen = seen.clone();
+    loop {
+        let id = crate::world::append(store, 1).await?[0].id;
+        let brought = tokio::time::timeout(
+            Duration::from_secs(1),
+            seen.wait_for(|seen| seen.published.contains_key(&id)),
+        );
+        if brought.await.is_ok() {
+            return Ok(());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_brings_events_sooner_than_the_log() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let _relay = world.relay("one").await?;
+    let seen = follow(&world).await?;
+    attached(&world.store, &seen).await?;
+    let began = Instant::now();
+    let id = world.append(1).await?[0].id;
+    seen.clone()
+        .wait_for(|seen| seen.published.contains_key(&id))
+        .await?;
+    assert!(
+        began.elapsed() < Duration::from_millis(500),
+        "took {:?}",
+        began.elapsed()
+    );
+    // What a message vouched for is not read again: a whole reading interval later it is still so.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert!(!seen.borrow().logged.contains_key(&id));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_misses_nothing_across_kill_wipe_and_refill() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let _relay = world.relay("one").await?;
+    world.append(50).await?;
+    world.relayed().await?;
+    let seen = follow(&world).await?;
+    attached(&world.store, &seen).await?;
+    let before = world.expected().await?.len();
+    for _ in 0..3 {
+        world.append(40).await?;
+        world.server.restart().await;
+        world.append(40).await?;
+        world.server.wipe().await;
+    }
+    world.append(40).await?;
+    let expected = world.expected().await?.split_off(before);
+    let missing = async || {
+        let seen = seen.borrow();
+        expected.iter().filter(|(_, id)| seen.first(id).is_none()).count()
+    };
+    poll_until(
+        "nothing is missing",
+        Duration::from_secs(10),
+        missing,
+        |missing| *missing == 0,
+    )
+    .await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_server_stopped_events_come_within_two_seconds() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let _relay = world.relay("one").await?;
+    let seen = follow(&world).await?;
+    attached(&world.store, &seen).await?;
+    world.server.pause();
+    let mut appended = Vec::new();
+    for _ in 0..8 {
+        let event = world.append(1).await?.remove(0);
+        appended.push((event.id, Instant::now()));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for (id, at) in &appended {
+        let first = seen.borrow().first(id).expect("it came");
+        assert!(first - *at < Duration::from_secs(2), "took {:?}", first - *at);
+    }
+    world.server.resume();
+    attached(&world.store, &seen).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_server_the_log_brings_everything() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let seen = follow(&world).await?;
+    world.server.kill().await;
+    // The feed begins at the log's head of its start.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.append(2000).await?;
+    complete(&world, &seen).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_deleted_and_made_again_is_attached_to_again() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let _relay = world.relay("one").await?;
+    let seen = follow(&world).await?;
+    attached(&world.store, &seen).await?;
+    jetstream(&world.server.url())
+        .await?
+        .delete_stream(EVENTS.name)
+        .await?;
+    attached(&world.store, &seen).await
+}

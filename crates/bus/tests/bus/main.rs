@@ -1,0 +1,8 @@
+//! The bus against real nats-servers and a real log, whatever is done to them.
+
+mod connection;
+mod consumer;
+mod feed;
+mod relay;
+mod service;
+mod world;
