@@ -67,21 +67,13 @@ pub(crate) enum Fate {
     Lost,
 }
 
-/// A look at a stream: the events from `from` on, `count` of them, and beside them the `last` newest.
+/// A look at a stream: `count` events from revision `from` on, and the `last` newest.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look<'a> {
     pub(crate) stream: &'a StreamName,
     pub(crate) from: Revision,
     pub(crate) count: usize,
     pub(crate) last: usize,
-}
-
-impl Look<'_> {
-    /// The look's place in SQL: from the first revision up to before the second.
-    pub(crate) fn bounds(&self) -> (i64, i64) {
-        let from = self.from.to_sql();
-        (from, from.saturating_add_unsigned(self.count as u64))
-    }
 }
 
 /// A read.
@@ -104,14 +96,17 @@ pub(crate) enum Read<'a> {
     Streams { names: &'a [StreamName] },
 }
 
-/// Sorts the rows of several streams into one answer for each.
-pub(crate) fn by_stream(
+/// Sorts rows into one answer for each look. They come in the order of looks and revisions; what is in a look's place
+/// and at its stream's end comes twice.
+pub(crate) fn by_look(
     count: usize,
     rows: impl IntoIterator<Item = (i64, Arc<RecordedEvent>)>,
 ) -> Vec<Vec<Arc<RecordedEvent>>> {
-    let mut answers = vec![Vec::new(); count];
+    let mut answers = vec![Vec::<Arc<RecordedEvent>>::new(); count];
     for (n, event) in rows {
-        if let Some(answer) = usize::try_from(n).ok().and_then(|n| answers.get_mut(n)) {
+        if let Some(answer) = usize::try_from(n).ok().and_then(|n| answers.get_mut(n))
+            && answer.last().is_none_or(|last| last.revision < event.revision)
+        {
             answer.push(event);
         }
     }

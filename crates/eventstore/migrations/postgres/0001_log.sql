@@ -16,6 +16,11 @@ CREATE TABLE log.events (
 
 CREATE UNIQUE INDEX events_stream ON log.events (stream) WHERE revision = 0;
 
+-- Events with their stream's name, as they are read.
+CREATE VIEW log.recorded_v1 AS
+SELECT e.position, e.stream_no, f.stream, e.revision, e.event_id, e.type, e.data, e.metadata, e.created_at
+FROM log.events e JOIN log.events f ON f.position = e.stream_no;
+
 CREATE FUNCTION log.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'events are never changed or deleted';

@@ -21,3 +21,8 @@ BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 
 CREATE TRIGGER events_never_go BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+
+-- Events with their stream's name, as they are read.
+CREATE VIEW recorded_v1 AS
+SELECT e.position, e.stream_no, f.stream, e.revision, e.event_id, e.type, e.data, e.metadata, e.created_at
+FROM events e JOIN events f ON f.position = e.stream_no;

@@ -6,9 +6,28 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{
     Direction, Fault, RecordedEvent, StreamName,
-    backend::{Look, Read, by_stream},
-    sql::{Looked, Row, looked, postgres as sql, recorded},
+    backend::{Look, Read, by_look},
+    sql::{Looked, Row, looked, recorded},
 };
+
+const FORWARDS: &str = "SELECT * FROM log.recorded_v1 WHERE position > $1 ORDER BY position LIMIT $2";
+const BACKWARDS: &str = "SELECT * FROM log.recorded_v1 WHERE position < $1 ORDER BY position DESC LIMIT $2";
+const STREAM_FORWARDS: &str = "SELECT * FROM log.recorded_v1 \
+     WHERE stream_no = (SELECT position FROM log.events WHERE stream = $1 AND revision = 0) AND revision >= $2 \
+     ORDER BY revision LIMIT $3";
+const STREAM_BACKWARDS: &str = "SELECT * FROM log.recorded_v1 \
+     WHERE stream_no = (SELECT position FROM log.events WHERE stream = $1 AND revision = 0) AND revision <= $2 \
+     ORDER BY revision DESC LIMIT $3";
+const STREAMS: &str = "SELECT r.* FROM log.events f JOIN log.recorded_v1 r ON r.stream_no = f.position \
+     WHERE f.stream = ANY($1) AND f.revision = 0 ORDER BY r.stream_no, r.revision";
+/// The limits keep the planner from reading whole streams.
+const LOOK: &str = "SELECT w.n - 1, e.* FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) \
+     WITH ORDINALITY AS w (name, low, count, last, n) JOIN log.events f ON f.stream = w.name AND f.revision = 0 \
+     CROSS JOIN LATERAL (\
+     (SELECT * FROM log.recorded_v1 r WHERE r.stream_no = f.position AND r.revision >= w.low \
+     ORDER BY r.revision LIMIT w.count) UNION ALL \
+     (SELECT * FROM log.recorded_v1 r WHERE r.stream_no = f.position ORDER BY r.revision DESC LIMIT w.last)) e \
+     ORDER BY w.n, e.revision";
 
 pub(super) async fn read(pool: &PgPool, read: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, Fault> {
     let rows: Vec<Row> = match read {
@@ -18,8 +37,8 @@ pub(super) async fn read(pool: &PgPool, read: Read<'_>) -> Result<Vec<Arc<Record
             limit,
         } => {
             let statement = match direction {
-                Direction::Forwards => sql::FORWARDS,
-                Direction::Backwards => sql::BACKWARDS,
+                Direction::Forwards => FORWARDS,
+                Direction::Backwards => BACKWARDS,
             };
             sqlx::query_as(statement)
                 .bind(after.to_sql())
@@ -34,8 +53,8 @@ pub(super) async fn read(pool: &PgPool, read: Read<'_>) -> Result<Vec<Arc<Record
             limit,
         } => {
             let statement = match direction {
-                Direction::Forwards => sql::STREAM_FORWARDS,
-                Direction::Backwards => sql::STREAM_BACKWARDS,
+                Direction::Forwards => STREAM_FORWARDS,
+                Direction::Backwards => STREAM_BACKWARDS,
             };
             let query = sqlx::query_as(statement)
                 .bind(name.as_str())
@@ -45,7 +64,7 @@ pub(super) async fn read(pool: &PgPool, read: Read<'_>) -> Result<Vec<Arc<Record
         }
         Read::Streams { names } => {
             let names: Vec<_> = names.iter().map(StreamName::as_str).collect();
-            sqlx::query_as(sql::STREAMS).bind(names).fetch_all(pool).await?
+            sqlx::query_as(STREAMS).bind(names).fetch_all(pool).await?
         }
     };
     Ok(rows.into_iter().map(recorded).collect())
@@ -59,14 +78,12 @@ pub(super) async fn look(
     connection: &mut PgConnection,
     looks: &[Look<'_>],
 ) -> Result<Vec<Vec<Arc<RecordedEvent>>>, Fault> {
-    let (low, high): (Vec<_>, Vec<_>) = looks.iter().map(Look::bounds).unzip();
-    let names: Vec<_> = looks.iter().map(|look| look.stream.as_str()).collect();
-    let last: Vec<_> = looks.iter().map(|look| rows(look.last)).collect();
-    let query = sqlx::query_as::<_, Looked>(sql::LOOK)
-        .bind(names)
-        .bind(low)
-        .bind(high)
-        .bind(last);
+    let column = |value: fn(&Look<'_>) -> i64| looks.iter().map(value).collect::<Vec<_>>();
+    let query = sqlx::query_as::<_, Looked>(LOOK)
+        .bind(looks.iter().map(|look| look.stream.as_str()).collect::<Vec<_>>())
+        .bind(column(|look| look.from.to_sql()))
+        .bind(column(|look| rows(look.count)))
+        .bind(column(|look| rows(look.last)));
     let found = query.fetch_all(connection).await?;
-    Ok(by_stream(looks.len(), found.into_iter().map(looked)))
+    Ok(by_look(looks.len(), found.into_iter().map(looked)))
 }

@@ -126,3 +126,98 @@ impl Ring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{Revision, event::from_micros};
+
+    fn log(sizes: &[usize]) -> Vec<Arc<RecordedEvent>> {
+        let events = (1..).zip(sizes).map(|(position, size)| RecordedEvent {
+            position: Position(position),
+            stream: "s".into(),
+            stream_no: Position(1),
+            revision: Revision(position - 1),
+            id: Uuid::from_u128(position.into()),
+            kind: "kind".into(),
+            data: vec![0; *size].into(),
+            metadata: Vec::new().into(),
+            created_at: from_micros(0),
+        });
+        events.map(Arc::new).collect()
+    }
+
+    fn cursor(log: &[Arc<RecordedEvent>], seen: usize) -> Cursor {
+        log[..seen].last().map_or(Cursor::START, |event| event.cursor())
+    }
+
+    /// A log of events of some sizes, where the ring begins, the most bytes that it keeps, and what is handed to it.
+    type Case = (Vec<usize>, usize, usize, Vec<(usize, usize)>);
+
+    fn cases() -> impl Strategy<Value = Case> {
+        vec(0..2_000_usize, 1..40).prop_flat_map(|sizes| {
+            let end = sizes.len();
+            (
+                Just(sizes),
+                0..=end,
+                1_000..20_000_usize,
+                vec((0..=end, 0..=end), 0..20),
+            )
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_handed_to_a_ring_it_knows_a_stretch_of_the_log((sizes, begin, most, groups) in cases()) {
+            let log = log(&sizes);
+            let mut ring = Ring::new(cursor(&log, begin), most);
+            let mut head = begin;
+            for (one, other) in groups {
+                let group = &log[one.min(other)..one.max(other)];
+                let moved = ring.take_in(group);
+                let now = usize::try_from(ring.head().position.0).expect("small");
+                prop_assert_eq!(moved, now > head);
+                prop_assert!(now >= head && (group.is_empty() || one.min(other) > head || now >= one.max(other)));
+                head = now;
+                prop_assert_eq!(ring.head(), cursor(&log, head));
+                prop_assert!(ring.events.iter().map(|event| event.bytes()).sum::<usize>() <= most);
+                prop_assert!(ring.gap() != Some(0));
+                for seen in 0..=log.len() {
+                    let after = ring.after(cursor(&log, seen), 3);
+                    match after {
+                        After::Events(events) => prop_assert_eq!(&events[..], &log[seen..head.min(seen + 3)]),
+                        After::UpToDate => prop_assert_eq!(seen, head),
+                        After::Ahead => prop_assert!(seen > head),
+                        After::TooOld => prop_assert!((seen as u64) < ring.base.position.0),
+                        After::Replaced => prop_assert!(false, "it is the same log"),
+                    }
+                }
+            }
+            ring.take_in(&log);
+            prop_assert_eq!(ring.head(), cursor(&log, log.len()));
+        }
+
+        #[test]
+        fn a_cursor_of_another_log_is_told_from_ours((sizes, begin, most, _) in cases(), seen in 1..40_usize) {
+            let log = log(&sizes);
+            let mut ring = Ring::new(cursor(&log, begin), most);
+            ring.take_in(&log);
+            let other = Cursor { position: Position(seen as u64), event_id: Uuid::nil() };
+            let known = ring.base.position.0.max(1)..=log.len() as u64;
+            prop_assert_eq!(ring.after(other, 3) == After::Replaced, known.contains(&other.position.0));
+        }
+    }
+
+    #[test]
+    fn what_was_committed_beyond_a_gap_is_not_read_again() {
+        let log = log(&[10; 6]);
+        let mut ring = Ring::new(Cursor::START, 10_000);
+        assert!(!ring.take_in(&log[3..]));
+        assert_eq!(ring.gap(), Some(3));
+        assert!(ring.take_in(&log[..3]));
+        assert_eq!((ring.gap(), ring.head()), (None, cursor(&log, 6)));
+    }
+}

@@ -189,21 +189,27 @@ impl Writer {
         });
     }
 
-    /// Repeats a question to the database until there is an answer.
+    /// Repeats a question to the database until there is an answer. A refusal counts as one only of the first attempt:
+    /// of a later one it does not tell what became of those before.
     async fn until_answered<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, AppendError>
     where
         F: Future<Output = Result<T, Fault>>,
     {
+        let mut fault = match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(fault) if !fault.passes() => return Err(AppendError::Unavailable(fault)),
+            Err(fault) => fault,
+        };
         let mut backoff = Backoff::new();
         loop {
+            if self.parts.closing.is_cancelled() {
+                return Err(AppendError::Closed);
+            }
+            tracing::warn!(error = %fault, "the database gives the writer no answer; asking again");
+            backoff.pause().await;
             match ask().await {
                 Ok(answer) => return Ok(answer),
-                Err(fault) if !fault.passes() => return Err(AppendError::Unavailable(fault)),
-                Err(_) if self.parts.closing.is_cancelled() => return Err(AppendError::Closed),
-                Err(fault) => {
-                    tracing::warn!(error = %fault, "the database gives the writer no answer; asking again");
-                    backoff.pause().await;
-                }
+                Err(again) => fault = again,
             }
         }
     }

@@ -111,3 +111,106 @@ fn same(new: &NewEvent, recorded: &RecordedEvent) -> bool {
         && new.data == recorded.data
         && new.metadata == recorded.metadata
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{Position, Urgency, event::from_micros};
+
+    fn new(id: u8, content: bool) -> NewEvent {
+        NewEvent {
+            id: Uuid::from_u128(id.into()),
+            kind: "kind".into(),
+            data: vec![u8::from(content)].into(),
+            metadata: Vec::new().into(),
+        }
+    }
+
+    fn record(events: impl IntoIterator<Item = NewEvent>) -> Vec<Arc<RecordedEvent>> {
+        let recorded = (0..).zip(events).map(|(revision, event)| RecordedEvent {
+            position: Position(revision + 1),
+            stream: "s".into(),
+            stream_no: Position(1),
+            revision: Revision(revision),
+            id: event.id,
+            kind: event.kind,
+            data: event.data,
+            metadata: event.metadata,
+            created_at: from_micros(0),
+        });
+        recorded.map(Arc::new).collect()
+    }
+
+    /// What the database shows for a look at a stream.
+    fn shown(stream: &[Arc<RecordedEvent>], look: &Look<'_>) -> Vec<Arc<RecordedEvent>> {
+        let newest = stream.len().saturating_sub(look.last) as u64;
+        let place = look.from.0..look.from.0 + look.count as u64;
+        let asked =
+            |event: &&Arc<RecordedEvent>| place.contains(&event.revision.0) || event.revision.0 >= newest;
+        stream.iter().filter(asked).cloned().collect()
+    }
+
+    fn stream() -> impl Strategy<Value = Vec<NewEvent>> {
+        vec((0..8_u8, any::<bool>()), 0..8)
+            .prop_map(|events| events.into_iter().map(|(id, c)| new(id, c)).collect())
+    }
+
+    fn appends() -> impl Strategy<Value = Append> {
+        let expected = prop_oneof![
+            Just(Expected::Any),
+            Just(Expected::NoStream),
+            Just(Expected::StreamExists),
+            (0..8_u64).prop_map(|revision| Expected::Exact(Revision(revision))),
+        ];
+        let events = (0..8_u8, vec(any::<bool>(), 1..4));
+        (expected, events).prop_map(|(expected, (first, contents))| Append {
+            stream: "s".into(),
+            expected,
+            events: (first..)
+                .zip(contents)
+                .map(|(id, content)| new(id, content))
+                .collect(),
+            urgency: Urgency::Continue,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_look_shows_all_that_a_verdict_needs(stream in stream(), append in appends()) {
+            let stream = record(stream);
+            let place = expected_place(append.expected);
+            let seen = shown(&stream, &look(&append, place));
+            prop_assert_eq!(judge(&append, place, &seen), judge(&append, place, &stream));
+        }
+
+        #[test]
+        fn a_verdict_keeps_its_word(stream in stream(), append in appends()) {
+            let recorded = record(stream.clone());
+            let last = recorded.last().map(|event| event.revision);
+            let holds = match append.expected {
+                Expected::Any => true,
+                Expected::NoStream => last.is_none(),
+                Expected::StreamExists => last.is_some(),
+                Expected::Exact(revision) => last == Some(revision),
+            };
+            let is_there = |id| recorded.iter().any(|event| event.id == id);
+            match judge(&append, expected_place(append.expected), &recorded) {
+                Verdict::Replayed(events) => {
+                    let same = events.iter().zip(&append.events).all(|(event, new)| same(new, event));
+                    prop_assert!(same && events.len() == append.events.len());
+                    prop_assert!(events.iter().all(|event| recorded.contains(event)));
+                }
+                Verdict::IdReused(id) => prop_assert!(is_there(id)),
+                Verdict::Conflict { actual } => prop_assert!(actual == last && !holds),
+                Verdict::Write { first } => {
+                    prop_assert!(holds && first.0 == recorded.len() as u64);
+                    let written = record(stream.into_iter().chain(append.events.clone()));
+                    let again = judge(&append, Some(first), &written);
+                    prop_assert_eq!(again, Verdict::Replayed(written[recorded.len()..].to_vec()));
+                }
+            }
+        }
+    }
+}
