@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::{
-    Request, RequestErrorKind,
+    HeaderMap, Request, RequestErrorKind,
     service::{NATS_SERVICE_ERROR, NATS_SERVICE_ERROR_CODE},
 };
 use bytes::Bytes;
@@ -43,13 +43,29 @@ impl Bus {
         payload: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, RequestError> {
+        self.request_with_headers(subject, &[], payload, timeout).await
+    }
+
+    /// The same, with headers such as `traceparent`.
+    pub async fn request_with_headers(
+        &self,
+        subject: &str,
+        headers: &[(&'static str, String)],
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, RequestError> {
         let connection = self.publishing();
         if !connection.state.borrow().is_connected() {
             return Err(RequestError::Disconnected);
         }
         let client = &connection.client;
         // An inbox of its own: the client's shared one never forgets a request that stays unanswered.
+        let mut head = HeaderMap::new();
+        for (name, value) in headers {
+            head.insert(*name, value.as_str());
+        }
         let request = Request::new()
+            .headers(head)
             .payload(payload)
             .inbox(client.new_inbox())
             .timeout(None);
