@@ -1,1 +1,22 @@
-//! tiffin-api
+//! The service `api`: queries and mutations over HTTP, and the relay of new orders.
+
+mod admission;
+mod authenticate;
+mod call_off;
+mod config;
+mod fault;
+mod metrics;
+mod orders;
+mod place;
+mod relay;
+mod serve;
+mod settings;
+mod start;
+mod view;
+mod waiting;
+
+pub use admission::AdmissionLimits;
+pub use config::Config;
+pub use serve::serve;
+pub use settings::Settings;
+pub use start::{Dependencies, StartError, migrate, start};

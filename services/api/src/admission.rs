@@ -1,0 +1,201 @@
+//! Whether another order may come in: one that would wait too long is refused at once.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tiffin_eventstore::{Cursor, Direction, EventStore, Position, ReadError, SubscribeError};
+use tiffin_graphql::{Error, ErrorCode};
+use tokio_util::sync::CancellationToken;
+
+use crate::waiting::{Backlog, Waiting};
+
+/// How long to wait before the log is looked at again after it could not be followed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// While this is exceeded, new orders are refused.
+#[derive(Clone, Copy, Debug)]
+pub struct AdmissionLimits {
+    /// How long the oldest append may have been waiting for its commit.
+    pub write_age: Duration,
+    /// How long the oldest order may have been waiting while orders are being taken up.
+    pub waiting_age: Duration,
+    /// Orders count as being taken up if one was within this time.
+    pub taken_up_within: Duration,
+    /// How many orders may wait in any case.
+    pub waiting: usize,
+}
+
+impl Default for AdmissionLimits {
+    fn default() -> Self {
+        Self {
+            write_age: Duration::from_millis(250),
+            waiting_age: Duration::from_secs(5),
+            taken_up_within: Duration::from_secs(5),
+            waiting: 100_000,
+        }
+    }
+}
+
+impl AdmissionLimits {
+    /// What refuses a new order, if anything: the time after which to ask again.
+    fn refusal(&self, oldest_append: Option<Duration>, backlog: Backlog) -> Option<Duration> {
+        let exceeds = |age: Option<Duration>, limit| age.is_some_and(|age| age > limit);
+        let taking_up = backlog.taken_up.is_some_and(|ago| ago <= self.taken_up_within);
+        if exceeds(oldest_append, self.write_age) {
+            Some(Duration::from_secs(1))
+        } else if backlog.count >= self.waiting || taking_up && exceeds(backlog.oldest, self.waiting_age) {
+            Some(Duration::from_secs(5))
+        } else {
+            None
+        }
+    }
+}
+
+/// Knows the backlog, by following the log.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    store: EventStore,
+    limits: AdmissionLimits,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(store: EventStore, limits: AdmissionLimits) -> Self {
+        Self {
+            store,
+            limits,
+            waiting: Arc::default(),
+        }
+    }
+
+    /// Lets a new order in.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Overloaded`], with the time after which to ask again.
+    pub(crate) fn admit(&self) -> Result<(), Error> {
+        match self.limits.refusal(self.store.oldest_waiting(), self.backlog()) {
+            None => Ok(()),
+            Some(wait) => Err(Error::from(ErrorCode::Overloaded)
+                .hint("Nothing was stored. Send the same request again after retryAfterMs.")
+                .retry_after(wait)),
+        }
+    }
+
+    /// The orders that are waiting now.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let now = self.store.now();
+        self.waiting().backlog(now)
+    }
+
+    /// Follows the log until `stop`. It begins as far back as there can be orders that count: with nobody taking
+    /// orders up, the log grows by little else than the orders that wait.
+    pub(crate) async fn follow(self, stop: CancellationToken) {
+        let following = async {
+            loop {
+                match self.start().await {
+                    Ok(cursor) => self.follow_from(cursor).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot tell yet how many orders wait");
+                        tokio::time::sleep(RETRY).await;
+                    }
+                }
+            }
+        };
+        stop.run_until_cancelled(following).await;
+    }
+
+    /// Returns when the log was replaced, or the store closed.
+    async fn follow_from(&self, cursor: Cursor) {
+        *self.waiting() = Waiting::default();
+        let mut events = self.store.subscribe(cursor);
+        loop {
+            match events.next().await {
+                Ok(batch) => {
+                    let mut waiting = self.waiting();
+                    for event in &batch {
+                        waiting.observe(event);
+                    }
+                }
+                Err(error @ (SubscribeError::LogReplaced | SubscribeError::Closed)) => {
+                    tracing::warn!(%error, "count again how many orders wait");
+                    return tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn start(&self) -> Result<Cursor, ReadError> {
+        let back = u64::try_from(self.limits.waiting).unwrap_or(u64::MAX);
+        let head = self.store.head().await?.position.0;
+        if head <= back {
+            return Ok(Cursor::START);
+        }
+        let first = self
+            .store
+            .read_all(Position(head - back - 1), Direction::Forwards, 1)
+            .await?;
+        Ok(first.first().map_or(Cursor::START, |event| event.cursor()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: AdmissionLimits = AdmissionLimits {
+        write_age: Duration::from_millis(250),
+        waiting_age: Duration::from_secs(5),
+        taken_up_within: Duration::from_secs(5),
+        waiting: 3,
+    };
+
+    fn backlog(count: usize, oldest: Option<u64>, taken_up: Option<u64>) -> Backlog {
+        Backlog {
+            count,
+            oldest: oldest.map(Duration::from_secs),
+            taken_up: taken_up.map(Duration::from_secs),
+        }
+    }
+
+    #[test]
+    fn a_short_queue_refuses_nobody() {
+        assert_eq!(LIMITS.refusal(None, backlog(0, None, None)), None);
+        assert_eq!(
+            LIMITS.refusal(Some(LIMITS.write_age), backlog(2, Some(5), Some(0))),
+            None
+        );
+    }
+
+    #[test]
+    fn a_slow_disk_refuses_new_orders() {
+        let stalled = LIMITS.write_age + Duration::from_millis(1);
+        assert!(LIMITS.refusal(Some(stalled), backlog(0, None, None)).is_some());
+    }
+
+    #[test]
+    fn old_orders_refuse_new_ones_only_while_orders_are_being_taken_up() {
+        assert!(LIMITS.refusal(None, backlog(1, Some(6), Some(5))).is_some());
+        assert_eq!(LIMITS.refusal(None, backlog(1, Some(600), Some(6))), None);
+        assert_eq!(LIMITS.refusal(None, backlog(1, Some(600), None)), None);
+    }
+
+    #[test]
+    fn a_full_queue_refuses_new_orders_though_nobody_takes_them_up() {
+        assert!(LIMITS.refusal(None, backlog(3, Some(600), None)).is_some());
+    }
+}

@@ -1,0 +1,152 @@
+//! Cancelling an order: a request to `orders`, which alone continues an order's stream.
+
+use std::time::Duration;
+
+use prost::Message;
+use tiffin_graphql::{Caller, Error, ErrorCode, OrderView, Role};
+use tiffin_order::{OrderId, Status};
+use tiffin_proto::v1::{self, cancel_order_response::Result as Verdict};
+
+use crate::orders::Orders;
+
+const SUBJECT: &str = "orders.order.cancel";
+
+/// How long a verdict may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The most characters of a note.
+const NOTE: usize = 500;
+
+impl Orders {
+    pub(crate) async fn call_off(
+        &self,
+        caller: &Caller,
+        id: OrderId,
+        note: Option<String>,
+    ) -> Result<OrderView, Error> {
+        let request = request(caller, id, note)?.encode_to_vec();
+        let trace = caller.traceparent.iter();
+        let headers: Vec<_> = trace.map(|trace| ("traceparent", trace.to_string())).collect();
+        let answer = self
+            .bus
+            .request_with_headers(SUBJECT, &headers, request.into(), PATIENCE);
+        match answer.await {
+            Ok(reply) => match v1::CancelOrderResponse::decode(reply).map(|reply| reply.result) {
+                Ok(Some(Verdict::Order(_))) => self.read(id).await?.ok_or(ErrorCode::NotFound.into()),
+                Ok(Some(Verdict::Error(error))) => Err(refusal(error)),
+                Ok(None) | Err(_) => {
+                    tracing::error!(order.id = %id, "the answer to a cancellation cannot be read");
+                    self.as_seen(id).await
+                }
+            },
+            Err(error) => {
+                tracing::warn!(order.id = %id, %error, "no answer to a cancellation");
+                self.as_seen(id).await
+            }
+        }
+    }
+
+    /// Answers by what the order shows, since nobody said what became of the request.
+    async fn as_seen(&self, id: OrderId) -> Result<OrderView, Error> {
+        let order = self.read(id).await?.ok_or(ErrorCode::NotFound)?;
+        match order.details.status {
+            Status::Cancelled => Ok(order),
+            status if status.is_cancellable() => Err(Error::from(ErrorCode::Unavailable)
+                .hint("The order may still be cancelled: send the same request again, or look at the order.")
+                .retry_after(Duration::from_secs(1))),
+            status => {
+                Err(Error::from(ErrorCode::OrderNotCancellable).hint(format!("The order is {status}.")))
+            }
+        }
+    }
+}
+
+fn request(caller: &Caller, id: OrderId, note: Option<String>) -> Result<v1::CancelOrderRequest, Error> {
+    let note = note.map(|note| note.trim().to_owned()).unwrap_or_default();
+    if note.chars().count() > NOTE {
+        return Err(Error::new(
+            ErrorCode::BadUserInput,
+            format!("A note has at most {NOTE} characters."),
+        )
+        .hint("Shorten the note.")
+        .field("input.note"));
+    }
+    let reason = match caller.principal.role {
+        Role::Customer => v1::Reason::CancelledByCustomer,
+        Role::Kitchen | Role::Courier | Role::Operator | Role::Service => v1::Reason::CancelledByStaff,
+    };
+    Ok(v1::CancelOrderRequest {
+        id: id.to_string(),
+        note,
+        actor: caller.principal.owner.to_string(),
+        reason: reason.into(),
+    })
+}
+
+/// What `orders` said, in its own words: they are meant for clients.
+fn refusal(error: v1::Error) -> Error {
+    let Ok(code) = error.code.parse::<ErrorCode>() else {
+        tracing::error!(
+            code = error.code,
+            message = error.message,
+            "a cancellation was refused for no known reason"
+        );
+        return ErrorCode::Internal.into();
+    };
+    let refused = Error::new(code, error.message);
+    if error.hint.is_empty() {
+        refused
+    } else {
+        refused.hint(error.hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tiffin_graphql::Principal;
+    use tiffin_order::Owner;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn asked(role: Role, note: &str) -> Result<v1::CancelOrderRequest, Error> {
+        let owner = Owner::parse("somebody").unwrap();
+        let caller = Caller {
+            principal: Principal { owner, role },
+            traceparent: None,
+        };
+        request(&caller, OrderId::new(Uuid::nil()), Some(note.to_owned()))
+    }
+
+    #[test]
+    fn a_cancellation_says_who_wants_it_on_whose_side_and_why() {
+        let customers = asked(Role::Customer, " too late ").unwrap();
+        assert_eq!(
+            (customers.note.as_str(), customers.actor.as_str()),
+            ("too late", "somebody")
+        );
+        assert_eq!(customers.reason(), v1::Reason::CancelledByCustomer);
+        let operators = asked(Role::Operator, " ").unwrap();
+        assert_eq!(operators.note, "");
+        assert_eq!(operators.reason(), v1::Reason::CancelledByStaff);
+    }
+
+    #[test]
+    fn a_note_has_at_most_500_characters() {
+        assert!(asked(Role::Customer, &"ü".repeat(500)).is_ok());
+        let refused = asked(Role::Customer, &"ü".repeat(501)).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::BadUserInput);
+    }
+
+    #[test]
+    fn what_orders_refuses_is_refused_in_its_words_and_what_is_unknown_is_masked() {
+        let said = |code: &str| v1::Error {
+            code: code.to_owned(),
+            message: "Because.".to_owned(),
+            hint: "Then.".to_owned(),
+        };
+        let known = Error::new(ErrorCode::OrderNotCancellable, "Because.").hint("Then.");
+        assert_eq!(refusal(said("ORDER_NOT_CANCELLABLE")), known);
+        assert_eq!(refusal(said("DATABASE_ON_FIRE")), ErrorCode::Internal.into());
+    }
+}

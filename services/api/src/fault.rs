@@ -1,0 +1,29 @@
+//! Faults of ours: what the log says about them, and the little that a client is told.
+
+use std::time::Duration;
+
+use tiffin_eventstore::{ReadError, RecordedEvent};
+use tiffin_graphql::{Error, ErrorCode};
+use tiffin_proto::DecodeError;
+
+/// The store could not be read.
+pub(crate) fn read(error: &ReadError) -> Error {
+    tracing::warn!(%error, "an order could not be read");
+    Error::from(ErrorCode::Unavailable)
+        .hint("Send the same request again after retryAfterMs.")
+        .retry_after(Duration::from_secs(1))
+}
+
+/// This event could not be decoded.
+pub(crate) fn event(event: &RecordedEvent) -> impl Fn(DecodeError) -> Error {
+    move |error| {
+        tracing::error!(position = %event.position, stream = %event.stream, %error, "an event cannot be read");
+        ErrorCode::Internal.into()
+    }
+}
+
+/// This event does not begin an order that is known here.
+pub(crate) fn unreadable(event: &RecordedEvent) -> Error {
+    tracing::error!(position = %event.position, stream = %event.stream, "a newer version placed this order");
+    ErrorCode::Internal.into()
+}

@@ -1,0 +1,86 @@
+//! What `api` measures of its own.
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{counter::Counter, family::Family, gauge::ConstGauge},
+    registry::{Registry, Unit},
+};
+use tiffin_graphql::{Created, Error, OrderView};
+
+use crate::admission::Admission;
+
+/// Counters of orders placed, cancelled and refused.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metrics {
+    created: Counter,
+    replayed: Counter,
+    cancelled: Counter,
+    refused: Family<Refused, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    mutation: &'static str,
+    code: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn register(&self, registry: &mut Registry, admission: &Admission) {
+        let registry = registry.sub_registry_with_prefix("tiffin_api");
+        registry.register("orders_created", "Orders placed", self.created.clone());
+        registry.register(
+            "orders_replayed",
+            "Answers repeated for an idempotency key",
+            self.replayed.clone(),
+        );
+        registry.register(
+            "orders_cancelled",
+            "Cancellations answered with success",
+            self.cancelled.clone(),
+        );
+        registry.register("refused", "Mutations refused, by code", self.refused.clone());
+        registry.register_collector(Box::new(Waiting(admission.clone())));
+    }
+
+    pub(crate) fn placed(&self, result: &Result<Created, Error>) {
+        match result {
+            Ok(created) if created.replayed => self.replayed.inc(),
+            Ok(_) => self.created.inc(),
+            Err(error) => self.refuse("createOrder", error),
+        };
+    }
+
+    pub(crate) fn cancelled(&self, result: &Result<OrderView, Error>) {
+        match result {
+            Ok(_) => self.cancelled.inc(),
+            Err(error) => self.refuse("cancelOrder", error),
+        };
+    }
+
+    fn refuse(&self, mutation: &'static str, error: &Error) -> u64 {
+        self.refused
+            .get_or_create(&Refused {
+                mutation,
+                code: error.code().as_str(),
+            })
+            .inc()
+    }
+}
+
+/// The backlog of orders, looked at when somebody asks.
+#[derive(Debug)]
+struct Waiting(Admission);
+
+impl Collector for Waiting {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let backlog = self.0.backlog();
+        let count = ConstGauge::new(i64::try_from(backlog.count).unwrap_or(i64::MAX));
+        let help = "Orders placed and not yet taken up.";
+        count.encode(encoder.encode_descriptor("orders_waiting", help, None, count.metric_type())?)?;
+        let oldest = ConstGauge::new(backlog.oldest.unwrap_or_default().as_secs_f64());
+        let help = "For how long the oldest of them has been waiting.";
+        let unit = Some(&Unit::Seconds);
+        oldest.encode(encoder.encode_descriptor("orders_waiting_oldest", help, unit, oldest.metric_type())?)
+    }
+}

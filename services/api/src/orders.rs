@@ -1,0 +1,37 @@
+//! Orders as the GraphQL contract asks for them, on the event store and the bus.
+
+use async_trait::async_trait;
+use tiffin_bus::Bus;
+use tiffin_eventstore::EventStore;
+use tiffin_graphql::{Caller, Created, Error, NewOrder, OrderPort, OrderView};
+use tiffin_order::OrderId;
+
+use crate::{admission::Admission, metrics::Metrics};
+
+/// The port behind queries and mutations.
+#[derive(Clone)]
+pub(crate) struct Orders {
+    pub(crate) store: EventStore,
+    pub(crate) bus: Bus,
+    pub(crate) admission: Admission,
+    pub(crate) metrics: Metrics,
+}
+
+#[async_trait]
+impl OrderPort for Orders {
+    async fn create(&self, caller: &Caller, order: NewOrder) -> Result<Created, Error> {
+        let created = self.place(caller, order).await;
+        self.metrics.placed(&created);
+        created
+    }
+
+    async fn cancel(&self, caller: &Caller, id: OrderId, note: Option<String>) -> Result<OrderView, Error> {
+        let cancelled = self.call_off(caller, id, note).await;
+        self.metrics.cancelled(&cancelled);
+        cancelled
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, Error> {
+        self.read(id).await
+    }
+}

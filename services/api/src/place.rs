@@ -1,0 +1,189 @@
+//! Placing an order: one append, which one idempotency key can make succeed only once.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tiffin_eventstore::{Append, AppendError, Expected, NewEvent, RecordedEvent, Urgency};
+use tiffin_graphql::{Caller, Created, Error, ErrorCode, NewOrder, NewProduct};
+use tiffin_order::{Actor, Fact, IdempotencyKey, InvalidInput, NewFact, Order, OrderId, Owner, Products};
+use tiffin_proto::{Context, Envelope};
+use tiffin_runtime::TraceParent;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::{fault, orders::Orders, view::view};
+
+/// How long an append may take; below the transport's limit, so that the answer can say what to do.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+const REPEAT: &str =
+    "Repeat the request with the same idempotencyKey; a request without one may order twice.";
+
+/// What a client wants, checked.
+struct Wish {
+    id: OrderId,
+    owner: Owner,
+    products: Products,
+    /// Of the input as it was sent; only with an idempotency key.
+    hash: Option<[u8; 32]>,
+}
+
+impl Orders {
+    pub(crate) async fn place(&self, caller: &Caller, order: NewOrder) -> Result<Created, Error> {
+        let wish = Wish::check(&caller.principal.owner, &order).map_err(|invalid| {
+            let field = format!("input.{}", invalid.field);
+            Error::from(invalid).field(field)
+        })?;
+        self.admission.admit()?;
+        match timeout(PATIENCE, self.store.append(wish.append(caller))).await {
+            Ok(Ok(appended)) => {
+                let order = view(wish.id, &appended.events)?;
+                tracing::info!(
+                    order.id = %wish.id,
+                    order.version = order.details.version.get(),
+                    trace.id = trace_id(caller),
+                    "order placed"
+                );
+                Ok(Created {
+                    order,
+                    replayed: false,
+                })
+            }
+            Ok(Err(AppendError::Conflict { .. })) if wish.hash.is_some() => self.placed_before(&wish).await,
+            Ok(Err(error)) => Err(refused(&error)),
+            Err(_) => Err(Error::from(ErrorCode::Timeout).hint(REPEAT)),
+        }
+    }
+
+    /// The first answer again, if it was given for the same input.
+    async fn placed_before(&self, wish: &Wish) -> Result<Created, Error> {
+        let events = self.events(wish.id).await?;
+        let Some(first) = events.first() else {
+            return Err(Error::from(ErrorCode::TryAgain).hint(REPEAT));
+        };
+        if input_hash(first)? != wish.hash {
+            return Err(Error::from(ErrorCode::IdempotencyKeyReused)
+                .hint("Use a new key for each order; repeat a request with its key unchanged.")
+                .field("input.idempotencyKey"));
+        }
+        Ok(Created {
+            order: view(wish.id, &events[..1])?,
+            replayed: true,
+        })
+    }
+}
+
+fn input_hash(first: &RecordedEvent) -> Result<Option<[u8; 32]>, Error> {
+    Ok(Envelope::decode(&first.metadata)
+        .map_err(fault::event(first))?
+        .input_hash)
+}
+
+impl Wish {
+    fn check(owner: &Owner, order: &NewOrder) -> Result<Self, InvalidInput> {
+        let lines = order
+            .products
+            .iter()
+            .map(|product| (&product.name, i64::from(product.quantity)));
+        let products = Products::parse(lines)?;
+        let key = order
+            .idempotency_key
+            .as_deref()
+            .map(IdempotencyKey::parse)
+            .transpose()?;
+        Ok(Self {
+            id: key.as_ref().map_or_else(
+                || OrderId::new(Uuid::now_v7()),
+                |key| OrderId::derived(owner, key),
+            ),
+            owner: owner.clone(),
+            products,
+            hash: key.map(|_| as_sent(&order.products)),
+        })
+    }
+
+    fn append(&self, caller: &Caller) -> Append {
+        // Expecting no stream is the whole decision: an order that there is not can always be placed.
+        let created = Fact::Created {
+            owner: self.owner.clone(),
+            products: self.products.clone(),
+        };
+        let context = Context {
+            actor: Actor::parse(self.owner.as_str()).ok(),
+            traceparent: caller.traceparent.clone(),
+            input_hash: self.hash,
+        };
+        let event = tiffin_proto::encode(self.id, &Order::Absent, &NewFact::from(created), &context);
+        Append {
+            stream: self.id.stream().into(),
+            expected: Expected::NoStream,
+            events: vec![NewEvent {
+                id: Uuid::now_v7(),
+                kind: event.kind.into(),
+                data: event.data,
+                metadata: event.metadata,
+            }],
+            urgency: Urgency::Start,
+        }
+    }
+}
+
+fn trace_id(caller: &Caller) -> Option<String> {
+    let traceparent: TraceParent = caller.traceparent.as_deref()?.parse().ok()?;
+    Some(traceparent.trace_id())
+}
+
+/// SHA-256 of the products exactly as they were sent.
+fn as_sent(products: &[NewProduct]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"tiffin/create-order/1\0");
+    for NewProduct { name, quantity } in products {
+        // The length keeps one name's end and the next one's beginning apart.
+        hash.update((name.len() as u64).to_be_bytes());
+        hash.update(name);
+        hash.update(quantity.to_be_bytes());
+    }
+    hash.finalize().into()
+}
+
+fn refused(error: &AppendError) -> Error {
+    match error {
+        AppendError::LogReplaced | AppendError::Closed | AppendError::Unavailable(_) => {
+            tracing::warn!(%error, "an order could not be stored");
+            Error::from(ErrorCode::Unavailable).hint(REPEAT)
+        }
+        AppendError::Conflict { .. }
+        | AppendError::IdReused { .. }
+        | AppendError::TooLarge { .. }
+        | AppendError::Empty => {
+            tracing::error!(%error, "a new order does not fit into the log");
+            ErrorCode::Internal.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn product(name: &str, quantity: i32) -> NewProduct {
+        NewProduct {
+            name: name.to_owned(),
+            quantity,
+        }
+    }
+
+    #[test]
+    fn only_the_very_same_input_has_the_same_hash() {
+        let sent = as_sent(&[product("Dal", 1), product("Roti", 2)]);
+        assert_eq!(sent, as_sent(&[product("Dal", 1), product("Roti", 2)]));
+        for other in [
+            vec![product("Dal", 1)],
+            vec![product("Roti", 2), product("Dal", 1)],
+            vec![product("Dal", 1), product("Roti", 3)],
+            vec![product("Dal ", 1), product("Roti", 2)],
+        ] {
+            assert_ne!(sent, as_sent(&other), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Puts the service together.
+
+use std::sync::Arc;
+
+use axum::{Router, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
+use prometheus_client::registry::Registry;
+use tiffin_bus::{Bus, Relay, RelayConfig};
+use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, MigrateError, Migrations, OpenError};
+use tiffin_graphql::{Ports, Role};
+use tiffin_graphql_transport::{Engine, Transport};
+use tiffin_runtime::{Keys, Lifecycle, Sampler};
+use uuid::Uuid;
+
+use crate::{
+    admission::Admission, authenticate::ApiKeys, config::Config, metrics::Metrics, orders::Orders, relay,
+};
+
+/// The schema of what `api` derives from the log.
+const SCHEMA: &str = "api";
+
+/// It has no tables but those that come with every schema.
+const TABLES: Migrations = Migrations {
+    sqlite: &[],
+    postgres: &[],
+};
+
+/// What the service works with; one process may run several services over the same.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// The log of all events.
+    pub store: EventStore,
+    /// The way to the other services.
+    pub bus: Bus,
+    /// The API keys that are accepted.
+    pub keys: Keys<Role>,
+    /// Which new traces are sampled.
+    pub sampler: Sampler,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What it derives from the log cannot be opened.
+    #[error("cannot open the tables of api")]
+    Derived(#[from] OpenError),
+}
+
+/// Creates or changes the tables of `api`. Safe from several processes at once.
+///
+/// # Errors
+/// If the database refuses or does not answer.
+pub async fn migrate(url: &DatabaseUrl) -> Result<(), MigrateError> {
+    Derived::migrate(url, SCHEMA, TABLES).await
+}
+
+/// Starts the service's tasks and returns what it answers over HTTP.
+///
+/// # Errors
+/// If its tables cannot be opened or are not those of this version.
+pub async fn start(
+    dependencies: Dependencies,
+    config: Config,
+    lifecycle: &Lifecycle,
+    registry: &mut Registry,
+) -> Result<Router, StartError> {
+    let Dependencies {
+        store,
+        bus,
+        keys,
+        sampler,
+    } = dependencies;
+    spawn_relay(&store, &bus, config.stream_replicas, lifecycle).await?;
+
+    let admission = Admission::new(store.clone(), config.admission);
+    lifecycle.spawn("admission", admission.clone().follow(lifecycle.soft.clone()));
+
+    let metrics = Metrics::default();
+    metrics.register(registry, &admission);
+    let orders = Orders {
+        store: store.clone(),
+        bus,
+        admission,
+        metrics,
+    };
+    let ports = Ports {
+        orders: Some(Arc::new(orders)),
+        updates: None,
+    };
+    let engine = Engine::new(tiffin_graphql::builder(ports), config.transport);
+    let callers = Arc::new(ApiKeys { keys, store, sampler });
+    let transport = Transport::new(engine, callers, lifecycle.tracker.clone(), lifecycle.soft.clone());
+    transport.register(registry.sub_registry_with_prefix("tiffin_api"));
+    Ok(transport.http().route("/", get(about)))
+}
+
+async fn spawn_relay(
+    store: &EventStore,
+    bus: &Bus,
+    replicas: usize,
+    lifecycle: &Lifecycle,
+) -> Result<(), OpenError> {
+    let derived = Derived::open(store, SCHEMA, TABLES).await?;
+    let holder = format!("api-{}", Uuid::now_v7());
+    let lease = derived.lease("relay", holder, &lifecycle.tracker, lifecycle.soft.clone());
+    let config = RelayConfig {
+        name: "order-created",
+        stream: relay::stream(replicas),
+        store: store.clone(),
+        derived,
+        lease,
+    };
+    let relay = Relay::new(bus, config, relay::message);
+    let stop = lifecycle.soft.clone();
+    lifecycle.spawn("relay of order.created", relay.run(stop));
+    Ok(())
+}
+
+/// What whoever opens the address in a browser is told.
+async fn about() -> impl IntoResponse {
+    (
+        [(CONTENT_TYPE, "text/plain; charset=utf-8")],
+        include_str!("about.txt"),
+    )
+}

@@ -1,0 +1,117 @@
+//! The orders that were placed and not yet taken up, as the log's tail shows them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tiffin_eventstore::{Position, RecordedEvent, Revision};
+use tiffin_order::OrderId;
+use time::OffsetDateTime;
+
+/// Orders waiting to be taken up. An order is taken up with the second event of its stream, whatever that is: a
+/// start, a cancellation, or being parked.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    /// By the position of their first event, so that the oldest comes first.
+    placed: BTreeMap<Position, OffsetDateTime>,
+    last_taken_up: Option<OffsetDateTime>,
+}
+
+/// What the admission of a new order depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    /// How many orders wait.
+    pub(crate) count: usize,
+    /// For how long the oldest of them has been waiting.
+    pub(crate) oldest: Option<Duration>,
+    /// How long ago an order was last taken up.
+    pub(crate) taken_up: Option<Duration>,
+}
+
+impl Waiting {
+    /// Takes the next event of the log into account.
+    pub(crate) fn observe(&mut self, event: &RecordedEvent) {
+        if event.revision == Revision::FIRST {
+            if OrderId::from_stream(event.stream.as_str()).is_some() {
+                self.placed.insert(event.stream_no, event.created_at);
+            }
+        } else if self.placed.remove(&event.stream_no).is_some() {
+            self.last_taken_up = Some(event.created_at);
+        }
+    }
+
+    /// The backlog at this time.
+    pub(crate) fn backlog(&self, now: OffsetDateTime) -> Backlog {
+        // A clock that is read a little early makes an age of zero.
+        let since = |at: OffsetDateTime| Duration::try_from(now - at).unwrap_or_default();
+        Backlog {
+            count: self.placed.len(),
+            oldest: self.placed.first_key_value().map(|(_, placed)| since(*placed)),
+            taken_up: self.last_taken_up.map(since),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use time::macros::datetime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const NOON: OffsetDateTime = datetime!(2024-03-01 12:00 UTC);
+
+    fn event(stream: &str, stream_no: u64, revision: u64, second: i64) -> RecordedEvent {
+        RecordedEvent {
+            position: Position(stream_no + revision),
+            stream: Arc::<str>::from(stream).into(),
+            stream_no: Position(stream_no),
+            revision: Revision(revision),
+            id: Uuid::from_u128(1),
+            kind: "any".into(),
+            data: Bytes::new(),
+            metadata: Bytes::new(),
+            created_at: NOON + time::Duration::seconds(second),
+        }
+    }
+
+    fn order(number: u128) -> String {
+        OrderId::new(Uuid::from_u128(number)).stream()
+    }
+
+    #[test]
+    fn an_order_waits_from_its_first_event_to_its_second() {
+        let mut waiting = Waiting::default();
+        waiting.observe(&event(&order(1), 1, 0, 0));
+        waiting.observe(&event(&order(2), 2, 0, 1));
+        let seconds = |number| Some(Duration::from_secs(number));
+        let at = NOON + time::Duration::seconds(4);
+        assert_eq!(
+            waiting.backlog(at),
+            Backlog {
+                count: 2,
+                oldest: seconds(4),
+                taken_up: None
+            }
+        );
+        waiting.observe(&event(&order(1), 1, 1, 3));
+        assert_eq!(
+            waiting.backlog(at),
+            Backlog {
+                count: 1,
+                oldest: seconds(3),
+                taken_up: seconds(1)
+            }
+        );
+        waiting.observe(&event(&order(1), 1, 2, 4));
+        assert_eq!(waiting.backlog(at).taken_up, seconds(1));
+    }
+
+    #[test]
+    fn what_is_no_order_waits_for_nobody() {
+        let mut waiting = Waiting::default();
+        waiting.observe(&event("workflow-1", 1, 0, 0));
+        assert_eq!(waiting.backlog(NOON), Backlog::default());
+    }
+}

@@ -1,0 +1,13 @@
+//! The service over HTTP, on a real event store, with NATS away unless a test says otherwise.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod access;
+mod bad_input;
+mod cancel;
+mod harness;
+mod idempotency;
+mod overload;
+mod place;
+mod relay;
+mod replicas;

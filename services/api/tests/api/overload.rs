@@ -1,0 +1,75 @@
+//! New orders are refused while too many wait; everything else goes on.
+
+use serde_json::json;
+use tiffin_api::{AdmissionLimits, Config};
+use tiffin_order::Status;
+use tiffin_testkit::eventually;
+
+use crate::harness::{Api, NO_NATS, Reply, WEB};
+
+fn limit(waiting: usize) -> Config {
+    let admission = AdmissionLimits {
+        waiting,
+        ..AdmissionLimits::default()
+    };
+    Config {
+        admission,
+        ..Config::default()
+    }
+}
+
+async fn place(api: &Api) -> Reply {
+    api.create(WEB, json!({ "products": [{ "name": "Dal", "quantity": 1 }] }))
+        .await
+}
+
+fn is_refused(reply: &Reply) -> bool {
+    reply.json()["errors"][0]["extensions"]["code"] == "OVERLOADED"
+}
+
+#[tokio::test]
+async fn an_order_too_many_is_refused_until_one_is_taken_up() {
+    let api = Api::start_with(limit(3), NO_NATS).await;
+    let first = api.some_order().await;
+    // What the service knows of its own commits trails them by a moment.
+    let refused = eventually!(place(&api).await, is_refused);
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    assert!(refused.error()["extensions"]["hint"].is_string());
+    assert_eq!(refused.error()["extensions"]["retryAfterMs"], 5000);
+
+    let head = api.head().await;
+    assert!(is_refused(&place(&api).await));
+    assert_eq!(
+        api.order(WEB, &first).await.json()["data"]["order"]["id"],
+        json!(first)
+    );
+    assert_eq!(api.head().await, head);
+
+    let mut placed = 0;
+    for event in api
+        .store
+        .read_all(
+            tiffin_eventstore::Position::START,
+            tiffin_eventstore::Direction::Forwards,
+            100,
+        )
+        .await
+        .unwrap()
+    {
+        let id = event.stream.as_str().trim_start_matches("order-").to_owned();
+        api.carry_on(&id, Status::Paid).await;
+        placed += 1;
+    }
+    assert!(placed >= 3);
+    eventually!(place(&api).await, |reply| !is_refused(reply));
+}
+
+#[tokio::test]
+async fn a_service_that_starts_counts_the_orders_that_waited_before() {
+    let api = Api::start().await;
+    api.some_order().await;
+    api.some_order().await;
+    let api = api.restart_with(limit(2)).await;
+    eventually!(place(&api).await, is_refused);
+}
