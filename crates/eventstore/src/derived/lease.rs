@@ -58,13 +58,7 @@ impl Lease {
 impl Derived {
     /// Asks for a lease, again and again, and keeps it until it is cancelled, when it is given back. `holder` must
     /// be different in every process.
-    pub fn lease(
-        &self,
-        name: &'static str,
-        holder: String,
-        tasks: &TaskTracker,
-        stop: CancellationToken,
-    ) -> Lease {
+    pub fn lease(&self, name: &str, holder: String, tasks: &TaskTracker, stop: CancellationToken) -> Lease {
         let (held, receiver) = watch::channel(false);
         let until = Arc::new(Mutex::new(None));
         let lease = Lease {
@@ -73,7 +67,7 @@ impl Derived {
         };
         let keeper = Keeper {
             derived: self.clone(),
-            name,
+            name: name.to_owned(),
             holder,
             held,
             until,
@@ -85,7 +79,7 @@ impl Derived {
 
 struct Keeper {
     derived: Derived,
-    name: &'static str,
+    name: String,
     holder: String,
     held: watch::Sender<bool>,
     until: Arc<Mutex<Option<Instant>>>,
@@ -140,13 +134,13 @@ impl Keeper {
             Tx::Sqlite(tx) => {
                 let now = to_micros(self.derived.clock.now());
                 let take = sqlx::query(TAKE_SQLITE)
-                    .bind(self.name)
+                    .bind(&self.name)
                     .bind(&self.holder)
                     .bind(now);
                 take.execute(&mut **tx).await?.rows_affected()
             }
             Tx::Postgres(tx) => {
-                let take = sqlx::query(TAKE_POSTGRES).bind(self.name).bind(&self.holder);
+                let take = sqlx::query(TAKE_POSTGRES).bind(&self.name).bind(&self.holder);
                 take.execute(&mut **tx).await?.rows_affected()
             }
         };
@@ -159,14 +153,14 @@ impl Keeper {
         match &mut tx {
             Tx::Sqlite(tx) => {
                 sqlx::query(GIVE_BACK)
-                    .bind(self.name)
+                    .bind(&self.name)
                     .bind(&self.holder)
                     .execute(&mut **tx)
                     .await?;
             }
             Tx::Postgres(tx) => {
                 sqlx::query(GIVE_BACK)
-                    .bind(self.name)
+                    .bind(&self.name)
                     .bind(&self.holder)
                     .execute(&mut **tx)
                     .await?;

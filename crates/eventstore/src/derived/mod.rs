@@ -89,10 +89,10 @@ impl Derived {
                     migrate::postgres::check(url, part).await?;
                 }
                 let options = postgres::derived(url, schema)?;
-                let writer = Pool::Postgres(postgres::pool(options.clone(), 1));
+                let writer = Pool::Postgres(postgres::pool(options.clone(), 1, false));
                 Ok(Self {
                     writer,
-                    readers: Pool::Postgres(postgres::pool(options, 2)),
+                    readers: Pool::Postgres(postgres::pool(options, 2, true)),
                     clock,
                     _folder: None,
                 })

@@ -76,13 +76,13 @@ pub(crate) async fn patiently_connect(options: &PgConnectOptions) -> Result<PgCo
     }
 }
 
-/// A pool that connects when it is first used. A connection is not tested before use: what it is used for is
-/// repeated, and a test would cost every use a round trip.
-pub(crate) fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
+/// A pool that connects when it is first used. `tested`: whether a connection is asked before use if it still lives, a
+/// round trip that what is repeated by itself after a fault does not need.
+pub(crate) fn pool(options: PgConnectOptions, connections: u32, tested: bool) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(2))
-        .test_before_acquire(false)
+        .test_before_acquire(tested)
         .connect_lazy_with(options)
 }
 

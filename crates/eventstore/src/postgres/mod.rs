@@ -36,7 +36,7 @@ impl Postgres {
         let options = connect::log(url)?;
         let mut writer = patiently_connect(&options).await?;
         connect::refuse_unsafe(&mut writer).await?;
-        let readers = pool(options.clone(), 2);
+        let readers = pool(options.clone(), 2, false);
         Ok(Self {
             options,
             writer: Mutex::new(Some(writer)),

@@ -18,12 +18,12 @@ const STEPS: Migrations = Migrations {
     postgres: &["CREATE TABLE seen (position bigint PRIMARY KEY, by_whom text NOT NULL)"],
 };
 
-async fn derived(world: &World, store: &EventStore) -> Derived {
+pub(crate) async fn derived(world: &World, store: &EventStore) -> Derived {
     Derived::migrate(&world.url(), "service", STEPS).await.unwrap();
     Derived::open(store, "service", STEPS).await.unwrap()
 }
 
-fn at(position: u64) -> Checkpoint {
+pub(crate) fn at(position: u64) -> Checkpoint {
     let cursor = Cursor {
         position: Position(position),
         event_id: Uuid::from_u128(position.into()),
@@ -34,18 +34,29 @@ fn at(position: u64) -> Checkpoint {
     }
 }
 
-async fn see(tx: &mut Tx, position: i64, by: &str) {
-    let insert = sqlx::query("INSERT INTO seen (position, by_whom) VALUES ($1, $2)");
+pub(crate) async fn see(tx: &mut Tx, position: i64, by: &str) {
+    const INSERT: &str = "INSERT INTO seen (position, by_whom) VALUES ($1, $2)";
     match tx {
-        Tx::Sqlite(tx) => drop(insert.bind(position).bind(by).execute(&mut **tx).await.unwrap()),
+        Tx::Sqlite(tx) => {
+            sqlx::query(INSERT)
+                .bind(position)
+                .bind(by)
+                .execute(&mut **tx)
+                .await
+                .unwrap();
+        }
         Tx::Postgres(tx) => {
-            let insert = sqlx::query("INSERT INTO seen (position, by_whom) VALUES ($1, $2)");
-            insert.bind(position).bind(by).execute(&mut **tx).await.unwrap();
+            sqlx::query(INSERT)
+                .bind(position)
+                .bind(by)
+                .execute(&mut **tx)
+                .await
+                .unwrap();
         }
     }
 }
 
-async fn seen(derived: &Derived) -> Vec<(i64, String)> {
+pub(crate) async fn seen(derived: &Derived) -> Vec<(i64, String)> {
     let select = "SELECT position, by_whom FROM seen ORDER BY position";
     match derived.readers() {
         Pool::Sqlite(pool) => sqlx::query_as(select).fetch_all(&pool).await.unwrap(),

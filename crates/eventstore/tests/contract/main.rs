@@ -55,6 +55,7 @@ on_both! {
         an_id_used_for_other_content_is_an_error_of_its_own,
         an_append_has_a_size,
         a_closed_store_takes_nothing_and_has_written_what_it_took,
+        what_the_store_does_is_counted,
     }
     read {
         a_stream_is_read_from_a_revision_in_either_direction,

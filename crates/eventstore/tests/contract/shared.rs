@@ -4,11 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use sqlx::{Connection, PgConnection};
-use tiffin_eventstore::{AppendError, Cursor, DatabaseUrl, EventStore, Expected, OpenError, Position};
+use tiffin_eventstore::{
+    AppendError, Cursor, DatabaseUrl, Derived, DerivedError, EventStore, Expected, OpenError, Position,
+};
 use tiffin_testkit::{Postgres, eventually};
 use tokio::time::timeout;
 
 use crate::{
+    derived::{at, derived, see, seen},
     proxy::Proxy,
     world::{World, append, check_log, conflict, cursor, event, exact, grow, start, whole_log},
 };
@@ -87,6 +90,29 @@ async fn processes_race_for_a_stream_and_each_revision_has_one_winner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_follower_paused_within_its_transaction_changes_nothing() {
+    let world = World::postgres().await;
+    let store = world.store().await;
+    let (paused, other) = (derived(&world, &store).await, derived(&world, &store).await);
+    let mut pausing = paused.begin().await.unwrap();
+    see(&mut pausing, 2, "paused").await;
+    let mut tx = other.begin().await.unwrap();
+    see(&mut tx, 1, "other").await;
+    Derived::advance(&mut tx, "index", &Cursor::START, &at(1))
+        .await
+        .unwrap();
+    let waking = tokio::spawn(async move {
+        let moved = Derived::advance(&mut pausing, "index", &Cursor::START, &at(2)).await;
+        pausing.rollback().await.unwrap();
+        moved
+    });
+    tx.commit().await.unwrap();
+    assert!(matches!(waking.await.unwrap(), Err(DerivedError::Fenced(_))));
+    assert_eq!(seen(&other).await, [(1, "other".to_owned())]);
+    assert_eq!(other.checkpoint("index").await.unwrap(), at(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_append_whose_answer_is_lost_after_the_commit_is_written_once() {
     let world = World::postgres().await;
     world.store().await.close().await;
@@ -123,6 +149,7 @@ async fn an_immediate_restart_of_the_server_costs_time_and_nothing_else() {
     let server = Postgres::start().await;
     let world = World::Postgres(server.database().await);
     let store = world.store().await;
+    let derived = derived(&world, &store).await;
     let mut subscription = store.subscribe(Cursor::START);
     let appenders: Vec<_> = (0..16)
         .map(|n| {
@@ -130,26 +157,32 @@ async fn an_immediate_restart_of_the_server_costs_time_and_nothing_else() {
             tokio::spawn(async move { grow(&store, &format!("s-{n}"), 300).await })
         })
         .collect();
-    let mut seen: Vec<Arc<_>> = Vec::new();
+    let mut followed: Vec<Arc<_>> = Vec::new();
     for round in 1..=2 {
-        while seen.len() < round * 500 {
-            seen.extend(subscription.next().await.unwrap());
+        while followed.len() < round * 500 {
+            followed.extend(subscription.next().await.unwrap());
         }
+        let place = derived.checkpoint("index").await.unwrap();
         server.restart().await;
+        derived
+            .save("index", &place.cursor, &at(round as u64))
+            .await
+            .unwrap();
+        assert_eq!(seen(&derived).await, []);
     }
     for appender in appenders {
         timeout(Duration::from_mins(1), appender).await.unwrap().unwrap();
     }
-    while seen.len() < 16 * 300 {
-        seen.extend(
+    while followed.len() < 16 * 300 {
+        followed.extend(
             timeout(Duration::from_secs(20), subscription.next())
                 .await
                 .unwrap()
                 .unwrap(),
         );
     }
-    check_log(&seen);
-    assert_eq!(whole_log(&store).await, seen);
+    check_log(&followed);
+    assert_eq!(whole_log(&store).await, followed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
