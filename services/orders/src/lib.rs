@@ -1,1 +1,18 @@
-//! tiffin-orders
+//! The service `orders`: carries every order through its workflow.
+//!
+//! [`saga`] takes one order one step further; [`wakeups`] remembers in SQL which order wants to be woken when, for
+//! what no memory remembers any more; [`consume`], [`requests`] and [`relay`] are its ways in and out.
+
+mod config;
+mod consume;
+mod metrics;
+mod park;
+mod relay;
+mod requests;
+mod saga;
+mod start;
+mod tables;
+mod wakeups;
+
+pub use config::{Config, SagaSettings};
+pub use start::{Deps, StartError, migrate, start};

@@ -1,0 +1,108 @@
+//! New orders as the bus brings them: sooner than their wake-up would.
+
+use tiffin_bus::{Bus, ConsumerSpec, Delivery, PullConsumer};
+use tiffin_order::{Input, OrderId, Refusal};
+use tiffin_proto::{decode_bus, v1};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    park,
+    saga::{Failure, Origin, Outcome, Runner},
+};
+
+fn spec() -> ConsumerSpec {
+    ConsumerSpec {
+        max_ack_pending: 2048,
+        batch: 128,
+        ..ConsumerSpec::new(
+            "ORDER_CREATED",
+            "orders-saga",
+            "Starts orders. Shared by the replicas of orders.",
+        )
+    }
+}
+
+/// Starts the orders that are announced.
+#[derive(Clone)]
+pub(crate) struct Starts {
+    pub(crate) runner: Runner,
+    pub(crate) tracker: TaskTracker,
+}
+
+impl Starts {
+    /// Takes announcements until `token` is cancelled.
+    pub(crate) async fn consume(self, bus: Bus, token: CancellationToken) {
+        PullConsumer::new(&bus, spec())
+            .run(token, move |batch| self.clone().take(batch))
+            .await;
+    }
+
+    async fn take(self, batch: Vec<Delivery>) {
+        let announced: Vec<_> = batch
+            .into_iter()
+            .map(|delivery| (announced(&delivery), delivery))
+            .collect();
+        let orders: Vec<_> = announced
+            .iter()
+            .filter_map(|(order, _)| order.as_ref().ok().copied())
+            .collect();
+        self.runner.saga().preload(&orders).await;
+        for (order, delivery) in announced {
+            let this = self.clone();
+            match order {
+                Ok(order) => {
+                    let outcome = self.runner.submit(order, Input::Start, Origin::default()).await;
+                    self.tracker.spawn(async move {
+                        // No outcome: the process stops, and the message comes again.
+                        if let Ok(outcome) = outcome.await {
+                            this.finish(delivery, outcome).await;
+                        }
+                    });
+                }
+                Err(reason) => {
+                    self.tracker
+                        .spawn(async move { this.set_aside(delivery, &reason).await });
+                }
+            }
+        }
+    }
+
+    /// Acknowledges what is done with. What the database kept from being done comes again; the wake-up that every new
+    /// order has does not wait for that.
+    async fn finish(&self, delivery: Delivery, outcome: Outcome) {
+        match outcome {
+            Err(Failure::Refused(Refusal::NotFound)) => {
+                self.set_aside(delivery, "it names an order that does not exist")
+                    .await;
+            }
+            Ok(_) | Err(Failure::Parked | Failure::Refused(_)) => delivery.ack().await,
+            Err(failure) => {
+                tracing::warn!(subject = delivery.subject, error = %failure, "an order was not started");
+            }
+        }
+    }
+
+    async fn set_aside(&self, delivery: Delivery, reason: &str) {
+        let saga = self.runner.saga();
+        let payload = delivery.payload.clone();
+        match park::message(&saga.store, &saga.metrics, &delivery.subject, payload, reason).await {
+            Ok(()) => delivery.ack().await,
+            Err(error) => {
+                tracing::warn!(subject = delivery.subject, %error, "a message could not be set aside yet");
+            }
+        }
+    }
+}
+
+/// The order that a message announces, or what is wrong with the message.
+fn announced(delivery: &Delivery) -> Result<OrderId, String> {
+    let event = decode_bus(&delivery.payload).map_err(|error| error.to_string())?;
+    let Some(v1::event::Event::OrderCreated(v1::OrderCreated { order: Some(order) })) = event.event else {
+        return Err("it is no order.created event".to_owned());
+    };
+    let id = OrderId::parse(&order.id).map_err(|error| error.to_string())?;
+    if delivery.subject.rsplit('.').next() != Some(order.id.as_str()) {
+        return Err("its subject names another order".to_owned());
+    }
+    Ok(id)
+}

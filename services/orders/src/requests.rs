@@ -1,0 +1,236 @@
+//! The ADR-32 service `orders`: questions and commands that need an answer now.
+
+use std::{fmt::Display, sync::Arc};
+
+use bytes::Bytes;
+use prost::{Message, Name};
+use tiffin_bus::{Endpoint, ServiceError, ServiceRequest, ServiceSpec};
+use tiffin_order::{Actor, Input, Order, OrderId, Refusal};
+use tiffin_proto::{
+    cancel_reason, from_json, order_message, to_json,
+    v1::{self, cancel_order_response, get_order_response},
+};
+
+use crate::saga::{Failure, Loaded, Origin, Runner};
+
+/// Whoever asks without saying on whose behalf.
+const OPERATOR: &str = "operator";
+/// The most characters of a note.
+const NOTE: usize = 500;
+
+/// The service and its endpoints.
+pub(crate) fn spec(runner: &Runner) -> ServiceSpec {
+    let (get, cancel) = (runner.clone(), runner.clone());
+    let endpoints = vec![
+        Endpoint::new("get", "orders.order.get", move |request| {
+            let runner = get.clone();
+            answer(request, async move |question: v1::GetOrderRequest, _| {
+                runner.get(&question).await
+            })
+        }),
+        Endpoint::new("cancel", "orders.order.cancel", move |request| {
+            let runner = cancel.clone();
+            answer(
+                request,
+                async move |command: v1::CancelOrderRequest, traceparent| {
+                    runner.cancel(&command, traceparent).await
+                },
+            )
+        }),
+    ];
+    ServiceSpec {
+        name: "orders",
+        version: env!("CARGO_PKG_VERSION"),
+        description: "Carries orders through their workflow.",
+        endpoints,
+    }
+}
+
+/// What a request is answered with: an order, or why not.
+trait Answer: Message + Name + Default {
+    fn new(result: Result<v1::Order, v1::Error>) -> Self;
+}
+
+impl Answer for v1::GetOrderResponse {
+    fn new(result: Result<v1::Order, v1::Error>) -> Self {
+        let result = result.map_or_else(
+            get_order_response::Result::Error,
+            get_order_response::Result::Order,
+        );
+        Self { result: Some(result) }
+    }
+}
+
+impl Answer for v1::CancelOrderResponse {
+    fn new(result: Result<v1::Order, v1::Error>) -> Self {
+        let result = result.map_or_else(
+            cancel_order_response::Result::Error,
+            cancel_order_response::Result::Order,
+        );
+        Self { result: Some(result) }
+    }
+}
+
+/// A question and the message that answers it.
+trait Question: Message + Name + Default {
+    type Answer: Answer;
+}
+
+impl Question for v1::GetOrderRequest {
+    type Answer = v1::GetOrderResponse;
+}
+
+impl Question for v1::CancelOrderRequest {
+    type Answer = v1::CancelOrderResponse;
+}
+
+/// Reads a request in the language it is written in, and answers in the same.
+async fn answer<Q: Question, F>(
+    request: ServiceRequest,
+    work: impl FnOnce(Q, Option<Arc<str>>) -> F + Send,
+) -> Result<Bytes, ServiceError>
+where
+    F: Future<Output = Result<v1::Order, v1::Error>> + Send,
+{
+    let json = request.payload.first() == Some(&b'{');
+    let question = if json {
+        from_json::<Q>(&request.payload).map_err(|error| error.to_string())
+    } else {
+        Q::decode(request.payload).map_err(|error| error.to_string())
+    };
+    let traceparent = request.headers.get("traceparent").map(Arc::from);
+    let result = match question {
+        Ok(question) => work(question, traceparent).await,
+        Err(problem) => Err(wrong(
+            problem,
+            "Send the request as protobuf, or as a JSON object.",
+        )),
+    };
+    let answer = Q::Answer::new(result);
+    if !json {
+        return Ok(answer.encode_to_vec().into());
+    }
+    to_json(&answer).map(Bytes::from).map_err(|error| ServiceError {
+        code: 500,
+        message: error.to_string(),
+    })
+}
+
+impl Runner {
+    async fn get(&self, question: &v1::GetOrderRequest) -> Result<v1::Order, v1::Error> {
+        let id = order_id(&question.id)?;
+        let loaded = self
+            .saga()
+            .read(id)
+            .await
+            .map_err(|failure| fault(id, &failure))?;
+        shown(id, &loaded)
+    }
+
+    async fn cancel(
+        &self,
+        command: &v1::CancelOrderRequest,
+        traceparent: Option<Arc<str>>,
+    ) -> Result<v1::Order, v1::Error> {
+        let id = order_id(&command.id)?;
+        let (input, actor) = cancellation(command)?;
+        let outcome = self
+            .submit(
+                id,
+                input,
+                Origin {
+                    actor: Some(actor),
+                    traceparent,
+                },
+            )
+            .await;
+        let stopping = Failure::Unavailable("the process stops".to_owned());
+        let loaded = outcome
+            .await
+            .unwrap_or(Err(stopping))
+            .map_err(|failure| fault(id, &failure))?;
+        shown(id, &loaded)
+    }
+}
+
+fn cancellation(command: &v1::CancelOrderRequest) -> Result<(Input, Actor), v1::Error> {
+    let actor = if command.actor.is_empty() {
+        OPERATOR
+    } else {
+        command.actor.as_str()
+    };
+    let actor = Actor::parse(actor).map_err(|invalid| wrong(&invalid, invalid.problem.hint()))?;
+    let reason = cancel_reason(command).ok_or_else(|| {
+        wrong(
+            "reason: this version does not know it",
+            "Leave it out, or name a known one.",
+        )
+    })?;
+    let note = command.note.trim();
+    if note.chars().count() > NOTE {
+        return Err(wrong(
+            format_args!("note: it has more than {NOTE} characters"),
+            "Shorten the note.",
+        ));
+    }
+    let note = (!note.is_empty()).then(|| note.into());
+    Ok((Input::Cancel { reason, note }, actor))
+}
+
+fn order_id(text: &str) -> Result<OrderId, v1::Error> {
+    OrderId::parse(text).map_err(|invalid| wrong(&invalid, invalid.problem.hint()))
+}
+
+fn shown(id: OrderId, loaded: &Loaded) -> Result<v1::Order, v1::Error> {
+    match &loaded.order {
+        Order::Newer(_) => Err(fault(id, &Failure::Refused(Refusal::Newer))),
+        order => match order.details() {
+            Some(details) => Ok(order_message(id, details)),
+            None => Err(fault(id, &Failure::Refused(Refusal::NotFound))),
+        },
+    }
+}
+
+fn wrong(problem: impl Display, hint: &str) -> v1::Error {
+    error("BAD_USER_INPUT", problem, hint)
+}
+
+/// What whoever asked is told; faults of ours in few words, since the log has the others.
+fn fault(id: OrderId, failure: &Failure) -> v1::Error {
+    let again = "Send the same request again in a moment.";
+    match failure {
+        Failure::Refused(refusal) => match refusal {
+            Refusal::NotFound => error("NOT_FOUND", refusal, "Use the id that createOrder answered."),
+            Refusal::NotCancellable { .. } => error(
+                "ORDER_NOT_CANCELLABLE",
+                refusal,
+                "An order can be cancelled while it is PENDING, PAID or PREPARING.",
+            ),
+            Refusal::Newer => error("UNAVAILABLE", refusal, again),
+            Refusal::Exists | Refusal::OtherWorkflow { .. } => internal(id, failure),
+        },
+        Failure::Contended => error("TRY_AGAIN", failure, again),
+        Failure::Unavailable(_) => {
+            tracing::warn!(order.id = %id, error = %failure, "a request could not be answered");
+            error("UNAVAILABLE", "the order cannot be reached at the moment", again)
+        }
+        Failure::Broken(_) | Failure::Parked => internal(id, failure),
+    }
+}
+
+fn internal(id: OrderId, failure: &Failure) -> v1::Error {
+    tracing::error!(order.id = %id, error = %failure, "a request failed");
+    error(
+        "INTERNAL",
+        "the order cannot be handled",
+        "Tell the operator the order's id.",
+    )
+}
+
+fn error(code: &str, message: impl Display, hint: &str) -> v1::Error {
+    v1::Error {
+        code: code.to_owned(),
+        message: message.to_string(),
+        hint: hint.to_owned(),
+    }
+}

@@ -1,0 +1,110 @@
+//! Puts the service together.
+
+use prometheus_client::registry::Registry;
+use tiffin_bus::{Bus, Relay, RelayConfig};
+use tiffin_eventstore::{AppendError, DatabaseUrl, Derived, EventStore, MigrateError, OpenError};
+use tiffin_runtime::Lifecycle;
+use uuid::Uuid;
+
+use crate::{
+    config::Config,
+    consume::Starts,
+    metrics::Metrics,
+    relay, requests,
+    saga::{Runner, Saga, Workflows, cache::Cache},
+    tables::{MIGRATIONS, SCHEMA, Tables},
+    wakeups::Wakeups,
+};
+
+/// What the service works with; one process may run several services over the same.
+#[derive(Clone)]
+pub struct Deps {
+    /// The log of all events.
+    pub store: EventStore,
+    /// The way to the other services.
+    pub bus: Bus,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What it derives from the log cannot be opened.
+    #[error("cannot open the tables of orders")]
+    Derived(#[from] OpenError),
+    /// The workflow could not be put into the log.
+    #[error("cannot put the workflow into the log")]
+    Workflow(#[from] AppendError),
+}
+
+/// Creates or changes the tables of `orders`. Safe from several processes at once.
+///
+/// # Errors
+/// If the database refuses or does not answer.
+pub async fn migrate(url: &DatabaseUrl) -> Result<(), MigrateError> {
+    Derived::migrate(url, SCHEMA, MIGRATIONS).await
+}
+
+/// Starts the service's tasks; they run until the lifecycle ends.
+///
+/// # Errors
+/// If its tables cannot be opened or are not those of this version, or if the workflow cannot be put into the log.
+pub async fn start(
+    deps: Deps,
+    config: Config,
+    lifecycle: &Lifecycle,
+    registry: &mut Registry,
+) -> Result<(), StartError> {
+    let Deps { store, bus } = deps;
+    let stop = || lifecycle.soft.clone();
+    let derived = Derived::open(&store, SCHEMA, MIGRATIONS).await?;
+    let workflows = Workflows::new(store.clone(), config.workflow, config.speed);
+    workflows.define().await?;
+
+    let metrics = Metrics::new();
+    let cache = Cache::new(config.cached);
+    let saga = Saga {
+        store: store.clone(),
+        workflows,
+        cache,
+        metrics: metrics.clone(),
+    };
+    let runner = Runner::new(saga, config.in_flight, lifecycle.clone());
+    metrics.register(registry, runner.clone());
+    lifecycle.spawn("timers", runner.clone().keep_time(stop()));
+    lifecycle.spawn(
+        "replacements of the log",
+        runner.clone().follow_replacements(stop()),
+    );
+
+    let holder = format!("orders-{}", Uuid::now_v7());
+    let lease = derived.lease("orders", holder, &lifecycle.tracker, stop());
+    let wakeups = Wakeups {
+        store: store.clone(),
+        tables: Tables::new(derived.clone()),
+        runner: runner.clone(),
+        metrics,
+    };
+    lifecycle.spawn("wake-ups", wakeups.lead(lease.clone(), stop()));
+
+    let relaying = RelayConfig {
+        name: "order-updated",
+        stream: relay::stream(config.stream_replicas),
+        store,
+        derived,
+        lease,
+    };
+    lifecycle.spawn(
+        "relay of order.updated",
+        Relay::new(&bus, relaying, relay::message).run(stop()),
+    );
+    let starts = Starts {
+        runner: runner.clone(),
+        tracker: lifecycle.tracker.clone(),
+    };
+    lifecycle.spawn("consumer of order.created", starts.consume(bus.clone(), stop()));
+    lifecycle.spawn(
+        "service orders",
+        tiffin_bus::serve(bus, requests::spec(&runner), stop()),
+    );
+    Ok(())
+}

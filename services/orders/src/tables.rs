@@ -1,0 +1,250 @@
+//! The wake-up index in SQL: one row for each unfinished order.
+
+use bytes::Bytes;
+use sqlx::{Database, Encode, QueryBuilder, Type};
+use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Pool, Position, Tx};
+use tiffin_order::{OrderId, Status};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// The schema, and its file in SQLite.
+pub(crate) const SCHEMA: &str = "orders";
+pub(crate) const MIGRATIONS: Migrations = Migrations {
+    sqlite: &[include_str!("../migrations/sqlite/0001_wakeups.sql")],
+    postgres: &[include_str!("../migrations/postgres/0001_wakeups.sql")],
+};
+
+/// The name of the index' checkpoint.
+const NAME: &str = "wakeups";
+/// Rows of one statement.
+const CHUNK: usize = 500;
+
+/// What an order's last event wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// To be woken then.
+    Wake(OffsetDateTime),
+    /// Somebody to look at it.
+    Attention,
+    /// Nothing any more.
+    Nothing,
+}
+
+/// An order's last event, as far as the index is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) order: OrderId,
+    pub(crate) position: Position,
+    pub(crate) wants: Wants,
+    /// The order's status; `None` if the event does not say it.
+    pub(crate) status: Option<Status>,
+}
+
+/// An order that should have been woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Overdue {
+    pub(crate) order: OrderId,
+    pub(crate) position: Position,
+    /// Microseconds since 1970.
+    pub(crate) wake_at: i64,
+}
+
+/// How many unfinished orders there are.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Census {
+    /// By status; those whose status is not known count as the first.
+    pub(crate) open: Vec<(String, i64)>,
+    /// How many of them are set aside.
+    pub(crate) parked: i64,
+    /// The earliest time at which one wants to be woken.
+    pub(crate) earliest: Option<OffsetDateTime>,
+}
+
+/// The tables of `orders`.
+#[derive(Clone)]
+pub(crate) struct Tables {
+    derived: Derived,
+}
+
+/// Runs an expression with the pool or transaction of either database.
+macro_rules! either {
+    ($enum:ident, $value:expr, $it:ident => $body:expr) => {
+        match $value {
+            $enum::Sqlite($it) => $body,
+            $enum::Postgres($it) => $body,
+        }
+    };
+}
+
+impl Tables {
+    pub(crate) fn new(derived: Derived) -> Self {
+        Self { derived }
+    }
+
+    /// How far the index has come.
+    pub(crate) async fn checkpoint(&self) -> Result<Checkpoint, DerivedError> {
+        self.derived.checkpoint(NAME).await
+    }
+
+    /// Moves the index on from one cursor to another, with what happened in between; fails with `Fenced` if somebody
+    /// else has moved it.
+    pub(crate) async fn advance(
+        &self,
+        entries: &[Entry],
+        from: &Cursor,
+        to: Cursor,
+    ) -> Result<(), DerivedError> {
+        let to = Checkpoint {
+            cursor: to,
+            note: Bytes::new(),
+        };
+        if entries.is_empty() {
+            return self.derived.save(NAME, from, &to).await;
+        }
+        let mut tx = self.derived.begin().await?;
+        write(&mut tx, entries).await?;
+        Derived::advance(&mut tx, NAME, from, &to).await?;
+        tx.commit().await
+    }
+
+    /// Empties the index and sends it back to the beginning of the log.
+    pub(crate) async fn restart(&self, from: &Cursor) -> Result<(), DerivedError> {
+        let mut tx = self.derived.begin().await?;
+        either!(Tx, &mut tx, tx => sqlx::query("DELETE FROM wakeups").execute(&mut **tx).await.map(drop))?;
+        let beginning = Checkpoint {
+            cursor: Cursor::START,
+            note: Bytes::new(),
+        };
+        Derived::advance(&mut tx, NAME, from, &beginning).await?;
+        tx.commit().await
+    }
+
+    /// Corrects one row, unless it has moved on meanwhile.
+    pub(crate) async fn repair(&self, entry: Entry) -> Result<(), DerivedError> {
+        let mut tx = self.derived.begin().await?;
+        write(&mut tx, &[entry]).await?;
+        tx.commit().await
+    }
+
+    /// The orders that wanted to be woken before `before`, the earliest first, after the one given.
+    pub(crate) async fn overdue(
+        &self,
+        before: OffsetDateTime,
+        after: Option<Overdue>,
+        limit: u32,
+    ) -> Result<Vec<Overdue>, DerivedError> {
+        const SQL: &str = "SELECT order_id, position, wake_at FROM wakeups \
+             WHERE wake_at <= $1 AND (wake_at > $2 OR (wake_at = $2 AND order_id > $3)) \
+             ORDER BY wake_at, order_id LIMIT $4";
+        let (at, order) = after.map_or((i64::MIN, Uuid::nil()), |last| (last.wake_at, last.order.uuid()));
+        let rows: Vec<(Uuid, i64, i64)> = either!(Pool, self.derived.readers(), pool => sqlx::query_as(SQL)
+            .bind(micros(before)).bind(at).bind(order).bind(i64::from(limit)).fetch_all(&pool).await)?;
+        let overdue = |(order, position, wake_at)| Overdue {
+            order: OrderId::new(order),
+            position: place(position),
+            wake_at,
+        };
+        Ok(rows.into_iter().map(overdue).collect())
+    }
+
+    /// The place of the event that an order's row stands for; `None` if there is no row.
+    pub(crate) async fn position(&self, order: OrderId) -> Result<Option<Position>, DerivedError> {
+        const SQL: &str = "SELECT position FROM wakeups WHERE order_id = $1";
+        let row: Option<i64> = either!(Pool, self.derived.readers(), pool => {
+            sqlx::query_scalar(SQL).bind(order.uuid()).fetch_optional(&pool).await
+        })?;
+        Ok(row.map(place))
+    }
+
+    /// Counts the unfinished orders.
+    pub(crate) async fn census(&self) -> Result<Census, DerivedError> {
+        const OPEN: &str = "SELECT COALESCE(status, 'PENDING') AS s, COUNT(*), COUNT(*) - COUNT(wake_at), MIN(wake_at) \
+             FROM wakeups GROUP BY s";
+        let rows: Vec<(String, i64, i64, Option<i64>)> = either!(Pool, self.derived.readers(), pool => {
+            sqlx::query_as(OPEN).fetch_all(&pool).await
+        })?;
+        Ok(Census {
+            parked: rows.iter().map(|(_, _, parked, _)| parked).sum(),
+            earliest: rows
+                .iter()
+                .filter_map(|(.., earliest)| *earliest)
+                .min()
+                .map(time_of),
+            open: rows
+                .into_iter()
+                .map(|(status, count, ..)| (status, count))
+                .collect(),
+        })
+    }
+}
+
+async fn write(tx: &mut Tx, entries: &[Entry]) -> Result<(), sqlx::Error> {
+    either!(Tx, tx, tx => {
+        for chunk in entries.chunks(CHUNK) {
+            let open: Vec<_> = chunk.iter().filter(|entry| entry.wants != Wants::Nothing).collect();
+            if !open.is_empty() {
+                upsert(&open).build().persistent(false).execute(&mut **tx).await?;
+            }
+            let done: Vec<_> = chunk.iter().filter(|entry| entry.wants == Wants::Nothing).collect();
+            if !done.is_empty() {
+                delete(&done).build().persistent(false).execute(&mut **tx).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Rows never go back in the log, whoever writes them.
+fn upsert<DB: Database>(open: &[&Entry]) -> QueryBuilder<DB>
+where
+    Uuid: for<'q> Encode<'q, DB> + Type<DB>,
+    i64: for<'q> Encode<'q, DB> + Type<DB>,
+    Option<i64>: for<'q> Encode<'q, DB> + Type<DB>,
+    Option<&'static str>: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    let mut sql = QueryBuilder::new("INSERT INTO wakeups (order_id, position, wake_at, status) ");
+    sql.push_values(open, |mut row, entry| {
+        let wake_at = match entry.wants {
+            Wants::Wake(at) => Some(micros(at)),
+            Wants::Attention | Wants::Nothing => None,
+        };
+        row.push_bind(entry.order.uuid())
+            .push_bind(number(entry.position))
+            .push_bind(wake_at)
+            .push_bind(entry.status.map(Status::as_str));
+    });
+    sql.push(
+        " ON CONFLICT (order_id) DO UPDATE SET position = excluded.position, wake_at = excluded.wake_at, \
+         status = COALESCE(excluded.status, wakeups.status) WHERE wakeups.position < excluded.position",
+    );
+    sql
+}
+
+fn delete<DB: Database>(done: &[&Entry]) -> QueryBuilder<DB>
+where
+    Uuid: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    let mut sql = QueryBuilder::new("DELETE FROM wakeups WHERE order_id IN (");
+    let mut orders = sql.separated(", ");
+    for entry in done {
+        orders.push_bind(entry.order.uuid());
+    }
+    sql.push(")");
+    sql
+}
+
+fn micros(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
+}
+
+fn time_of(micros: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn number(position: Position) -> i64 {
+    i64::try_from(position.0).unwrap_or(i64::MAX)
+}
+
+fn place(number: i64) -> Position {
+    Position(u64::try_from(number).unwrap_or_default())
+}

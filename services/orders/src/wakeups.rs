@@ -1,0 +1,72 @@
+//! Wakes what nobody in memory wakes: the index of wake-ups, kept by the replica that holds the lease.
+
+mod follow;
+mod overdue;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod trail;
+
+use std::time::Duration;
+
+use tiffin_eventstore::{DerivedError, EventStore, Lease};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use crate::{metrics::Metrics, saga::Runner, tables::Tables};
+
+/// How often unfinished orders are counted.
+const CENSUS: Duration = Duration::from_secs(2);
+/// The pause after a fault of the database.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the work of the lease's holder needs.
+pub(crate) struct Wakeups {
+    pub(crate) store: EventStore,
+    pub(crate) tables: Tables,
+    pub(crate) runner: Runner,
+    pub(crate) metrics: Metrics,
+}
+
+impl Wakeups {
+    /// Keeps the index and wakes what is overdue, whenever the lease is held, until `token` is cancelled.
+    pub(crate) async fn lead(self, lease: Lease, token: CancellationToken) {
+        token
+            .run_until_cancelled(async {
+                let mut held = lease.watch();
+                while held.wait_for(|held| *held).await.is_ok() {
+                    tracing::info!("keeping the index of wake-ups");
+                    tokio::select! {
+                        _ = held.wait_for(|held| !held) => {}
+                        () = Box::pin(self.keep()) => {}
+                    }
+                    self.metrics.forget_census();
+                }
+            })
+            .await;
+    }
+
+    async fn keep(&self) {
+        tokio::join!(self.follow(), self.fire(), self.sweep(), self.count());
+    }
+
+    async fn count(&self) {
+        let mut ticks = tokio::time::interval(CENSUS);
+        loop {
+            ticks.tick().await;
+            match self.tables.census().await {
+                Ok(census) => self.metrics.census(&census, self.store.now()),
+                Err(error) => self.rest("unfinished orders could not be counted", &error).await,
+            }
+        }
+    }
+
+    async fn rest(&self, what: &str, error: &DerivedError) {
+        tracing::warn!(%error, "{what}");
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    fn ago(&self, time: Duration) -> OffsetDateTime {
+        self.store.now() - time
+    }
+}

@@ -1,0 +1,62 @@
+//! The service over a real store and a real nats-server.
+
+#[cfg(test)]
+mod cancelling;
+#[cfg(test)]
+mod journeys;
+#[cfg(test)]
+mod parking;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod restoring;
+#[cfg(test)]
+mod world;
+
+use world::World;
+
+/// Runs every test on both databases.
+macro_rules! on_both {
+    ($($module:ident { $($name:ident),* $(,)? })*) => {
+        mod sqlite {
+            $($(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    crate::$module::$name(crate::World::sqlite().await).await;
+                }
+            )*)*
+        }
+        mod postgres {
+            $($(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    crate::$module::$name(crate::World::postgres().await).await;
+                }
+            )*)*
+        }
+    };
+}
+
+on_both! {
+    cancelling {
+        of_a_cancellation_and_a_due_timer_exactly_one_wins,
+        a_second_cancellation_is_answered_like_the_first_and_changes_nothing,
+    }
+    journeys {
+        an_announced_order_is_started_at_once_and_delivered_and_each_change_is_published,
+        an_order_that_nobody_announces_starts_by_its_wake_up,
+        timers_that_came_due_while_everything_was_down_fire_within_two_seconds_of_the_restart,
+        an_order_finishes_under_the_workflow_it_was_started_under,
+        two_replicas_carry_no_order_out_twice,
+        unfinished_orders_are_counted,
+        orders_start_and_go_on_while_nats_hangs,
+    }
+    parking {
+        rubbish_and_orders_that_do_not_exist_are_set_aside_and_the_others_are_not_delayed,
+        an_order_that_makes_its_handler_fail_is_set_aside_after_five_attempts,
+    }
+    requests {
+        an_order_is_shown_and_cancelled_in_json_and_in_protobuf,
+        what_cannot_be_done_is_answered_with_a_code_and_changes_nothing,
+    }
+}
