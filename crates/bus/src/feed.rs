@@ -50,11 +50,12 @@ pub enum FeedItem {
     },
     /// An event that the log brought, of any kind.
     Logged(Arc<RecordedEvent>),
-    /// The log was replaced: forget what was learnt from it. The feed goes on at the new log's head.
+    /// The feed begins at the log's head: at its start, and again when the log was replaced. Forget what was learnt
+    /// from the log before, and read it again.
     Reset,
 }
 
-/// A follower of one stream and the log, from the log's head at its start on.
+/// A follower of one stream and the log. Its first item is a [`FeedItem::Reset`].
 pub struct Feed {
     items: mpsc::Receiver<FeedItem>,
 }
@@ -99,20 +100,20 @@ struct Follower {
 
 impl Follower {
     async fn run(mut self) {
-        self.cursor = self.head().await;
         // Ends only when nobody reads any more.
         let Err(Dropped) = self.follow().await;
         debug!(stream = self.stream, "feed ends");
     }
 
     async fn follow(&mut self) -> Result<Infallible, Dropped> {
+        self.begin().await?;
+        let items = self.items.clone();
         let mut connection = self.bus.consuming().state.clone();
         let mut ticks = interval(READ_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut attaching = self.attach(Duration::ZERO);
         let mut attached = None;
         loop {
-            let items = self.items.clone();
             tokio::select! {
                 biased;
                 () = items.closed() => return Err(Dropped),
@@ -183,8 +184,7 @@ impl Follower {
                 Ok(page) => page,
                 Err(ReadError::LogReplaced) => {
                     warn!(stream = self.stream, "the log was replaced");
-                    self.cursor = self.head().await;
-                    self.hand_on(FeedItem::Reset).await?;
+                    self.begin().await?;
                     continue;
                 }
                 Err(error) => {
@@ -208,15 +208,17 @@ impl Follower {
         self.items.send(item).await.map_err(|_| Dropped)
     }
 
-    async fn head(&self) -> Cursor {
+    /// Begins at the log's head, and says so: whoever reads the log after that has no gap before the feed.
+    async fn begin(&mut self) -> Result<(), Dropped> {
         let mut backoff = Backoff::default();
-        loop {
+        self.cursor = loop {
             match self.store.head().await {
-                Ok(head) => return head,
+                Ok(head) => break head,
                 Err(error) => warn!(stream = self.stream, %error, "feed waits for the log"),
             }
             backoff.wait().await;
-        }
+        };
+        self.hand_on(FeedItem::Reset).await
     }
 }
 

@@ -82,7 +82,11 @@ impl Relay {
     async fn publish_forever(&self, token: &CancellationToken) {
         let mut backoff = Backoff::default();
         while self.is_wanted(token).await {
-            let fault = match Session::begin(self).await {
+            // What is left in the middle of a look is looked at again by whoever comes next.
+            let Some(begun) = token.run_until_cancelled(Session::begin(self)).await else {
+                return;
+            };
+            let fault = match begun {
                 Ok(mut session) => {
                     backoff.reset();
                     match session.run(token).await {

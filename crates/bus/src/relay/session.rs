@@ -43,7 +43,7 @@ impl<'a> Session<'a> {
             return Err(Fault::Lease);
         }
         let checkpoint = relay.config.derived.checkpoint(relay.config.name).await?;
-        let place = relay.look(&checkpoint).await?;
+        let place = Box::pin(relay.look(&checkpoint)).await?;
         let found = place.checkpoint();
         let unsaved = found.cursor != checkpoint.cursor || found.note != checkpoint.note;
         let mut session = Session {

@@ -3,6 +3,7 @@
 mod connection;
 mod consumer;
 mod feed;
+mod postgres;
 mod relay;
 mod service;
 mod world;

@@ -92,33 +92,42 @@ impl World {
     }
 
     /// A relay with a lease of its own, as if it were alone.
-    pub(crate) async fn relay(&self, holder: &'static str) -> anyhow::Result<RunningRelay> {
-        self.relay_with("events", holder, EVENTS).await
+    pub(crate) async fn relay(&self, lease: &'static str) -> anyhow::Result<RunningRelay> {
+        self.relay_with("events", lease, EVENTS).await
     }
 
     /// A relay with a checkpoint of a given name.
     pub(crate) async fn relay_with(
         &self,
         name: &'static str,
-        holder: &'static str,
+        lease: &'static str,
         stream: StreamSpec,
     ) -> anyhow::Result<RunningRelay> {
+        Ok(self.relay_on(&self.bus("relay").await?, name, lease, stream))
+    }
+
+    /// A relay on a given bus.
+    pub(crate) fn relay_on(
+        &self,
+        bus: &Bus,
+        name: &'static str,
+        lease: &'static str,
+        stream: StreamSpec,
+    ) -> RunningRelay {
         let token = self.token.child_token();
-        let lease = self
-            .derived
-            .lease(holder, holder.to_owned(), &self.tracker, token.clone());
+        let holder = Uuid::now_v7().to_string();
         let config = RelayConfig {
             name,
             stream,
             store: self.store.clone(),
             derived: self.derived.clone(),
-            lease,
+            lease: self.derived.lease(lease, holder, &self.tracker, token.clone()),
         };
-        let relay = Relay::new(&self.bus(holder).await?, config, map);
-        Ok(RunningRelay {
+        let relay = Relay::new(bus, config, map);
+        RunningRelay {
             task: tokio::spawn(relay.run(token.clone())),
             token,
-        })
+        }
     }
 
     /// Waits until the stream ends with the log's last event that has a message.
