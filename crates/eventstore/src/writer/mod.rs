@@ -1,6 +1,7 @@
 //! The one task of a process that writes: it gathers what waits and commits it together, each with its own verdict.
 
 mod commit;
+mod group;
 mod heads;
 mod queue;
 mod verdict;

@@ -1,23 +1,18 @@
 //! The appends that wait for the writer: bounded in bytes, those that continue work before those that start it.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::verdict::{self, Place};
-use crate::{
-    Append, AppendError, Appended, Urgency,
-    append::{MAX_APPEND_BYTES, MAX_EVENTS},
+use super::{
+    group::GroupInMaking,
+    verdict::{self, Place},
 };
-
-/// The most bytes of a group, unless one append alone has more.
-const MAX_GROUP_BYTES: usize = 256 * 1024;
-/// How many appends to streams of the group are passed over before the group is closed.
-const MAX_PASSED_OVER: usize = 1_024;
+use crate::{Append, AppendError, Appended, Urgency, append::MAX_APPEND_BYTES};
 
 /// An append and whoever waits for it.
 pub(crate) struct Waiting {
@@ -28,7 +23,7 @@ pub(crate) struct Waiting {
     pub(crate) lost: bool,
     pub(crate) since: Instant,
     reply: oneshot::Sender<Result<Appended, AppendError>>,
-    bytes: usize,
+    pub(super) bytes: usize,
     _room: OwnedSemaphorePermit,
 }
 
@@ -36,6 +31,11 @@ impl Waiting {
     pub(crate) fn answer(self, answer: Result<Appended, AppendError>) {
         // Whoever asked may have gone.
         let _ = self.reply.send(answer);
+    }
+
+    /// Whoever asked has gone.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
     }
 }
 
@@ -107,9 +107,9 @@ impl Queue {
                 for lane in &mut lanes.waiting {
                     group.fill_from(lane);
                 }
-                lanes.taken = group.members.iter().map(|member| member.since).min();
-                if !group.members.is_empty() {
-                    return Some(group.members);
+                lanes.taken = group.members().iter().map(|member| member.since).min();
+                if !group.members().is_empty() {
+                    return Some(group.into_members());
                 }
                 if lanes.closed {
                     return None;
@@ -151,62 +151,6 @@ fn lane(urgency: Urgency) -> usize {
     match urgency {
         Urgency::Continue => 0,
         Urgency::Start => 1,
-    }
-}
-
-/// A group that is being put together: one append for each stream, up to a size.
-struct GroupInMaking {
-    members: Vec<Waiting>,
-    streams: HashSet<crate::StreamName>,
-    events: usize,
-    bytes: usize,
-}
-
-impl GroupInMaking {
-    fn new(members: Vec<Waiting>) -> Self {
-        Self {
-            streams: members
-                .iter()
-                .map(|member| member.append.stream.clone())
-                .collect(),
-            events: members.iter().map(|member| member.append.events.len()).sum(),
-            bytes: members.iter().map(|member| member.bytes).sum(),
-            members,
-        }
-    }
-
-    fn fill_from(&mut self, lane: &mut VecDeque<Waiting>) {
-        let mut passed_over = Vec::new();
-        while let Some(next) = lane.pop_front() {
-            if next.reply.is_closed() {
-                // Nobody waits for it any more and it was never sent.
-                continue;
-            }
-            if !self.has_room_for(&next) {
-                lane.push_front(next);
-                break;
-            }
-            if !self.streams.insert(next.append.stream.clone()) {
-                passed_over.push(next);
-                if passed_over.len() == MAX_PASSED_OVER {
-                    break;
-                }
-                continue;
-            }
-            self.events += next.append.events.len();
-            self.bytes += next.bytes;
-            self.members.push(next);
-        }
-        passed_over
-            .into_iter()
-            .rev()
-            .for_each(|next| lane.push_front(next));
-    }
-
-    fn has_room_for(&self, next: &Waiting) -> bool {
-        self.members.is_empty()
-            || (self.events + next.append.events.len() <= MAX_EVENTS
-                && self.bytes + next.bytes <= MAX_GROUP_BYTES)
     }
 }
 
