@@ -54,14 +54,14 @@ pub(crate) const fn step_to_wire(step: StepName) -> v1::Step {
 }
 
 /// The status that a number stands for; `None` both for none and for one that this version does not know.
-pub(crate) fn status_from_wire(number: i32) -> Option<Status> {
+pub fn status_from_wire(number: i32) -> Option<Status> {
     Status::ALL
         .into_iter()
         .find(|status| status_to_wire(*status) as i32 == number)
 }
 
 /// The reason that a number stands for; `None` both for none and for one that this version does not know.
-pub(crate) fn reason_from_wire(number: i32) -> Option<Reason> {
+pub fn reason_from_wire(number: i32) -> Option<Reason> {
     Reason::ALL
         .into_iter()
         .find(|reason| reason_to_wire(*reason) as i32 == number)
