@@ -1,1 +1,19 @@
-//! tiffin-notifier
+//! The notifier: shows every change of an order, live, to those who watch it.
+
+mod decode;
+mod follow;
+mod hub;
+mod keys;
+mod metrics;
+mod plan;
+mod render;
+mod slot;
+mod snapshots;
+mod start;
+#[cfg(test)]
+mod tests;
+mod update;
+mod updates;
+mod watch;
+
+pub use start::{Config, Deps, start};

@@ -1,0 +1,96 @@
+//! Puts the parts together.
+
+use std::sync::Arc;
+
+use axum::Router;
+use prometheus_client::registry::Registry;
+use tiffin_bus::{Bus, Feed};
+use tiffin_eventstore::EventStore;
+use tiffin_graphql::{Ports, Role};
+use tiffin_graphql_transport::{Engine, Settings, Transport};
+use tiffin_runtime::{Keys, Lifecycle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    follow::follow,
+    hub::Hub,
+    keys::ApiKeys,
+    metrics::Metrics,
+    snapshots::{self, Snapshots},
+    updates::Updates,
+};
+
+/// The stream in which every change of an order is published.
+const STREAM: &str = "ORDER_UPDATED";
+
+/// What the notifier works with; one process may run several services over the same.
+#[derive(Clone)]
+pub struct Deps {
+    /// The log, which it only reads.
+    pub store: EventStore,
+    /// What makes it fast.
+    pub bus: Bus,
+    /// The API keys that are accepted.
+    pub keys: Keys<Role>,
+}
+
+/// What can be set about the notifier.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Limits and times of its transports.
+    pub transport: Settings,
+}
+
+/// Begins to follow the changes of all orders, and gives the routes at which subscriptions are answered:
+/// `/graphql/ws` and `/graphql/stream`. When the lifecycle's soft token is cancelled, open connections are closed
+/// spread over the grace period, so that their clients do not come back all at once.
+pub fn start(deps: Deps, config: Config, lifecycle: &Lifecycle, registry: &mut Registry) -> Router {
+    let Deps { store, bus, keys } = deps;
+    let mut settings = config.transport;
+    settings.streams.drain = settings.streams.drain.min(lifecycle.grace().mul_f64(0.75));
+    let clock = store.clone();
+    let metrics = Metrics::new(Arc::new(move || clock.now()));
+    metrics.register(registry);
+    let hub = Hub::default();
+    let (snapshots, queue) = Snapshots::new();
+    // These go on while open connections are being closed, and end when the last is.
+    let served = CancellationToken::new();
+    let feed = Feed::new(&bus, store.clone(), STREAM);
+    spawn(
+        lifecycle,
+        "feed",
+        &served,
+        follow(feed, hub.clone(), metrics.clone()),
+    );
+    spawn(
+        lifecycle,
+        "snapshots",
+        &served,
+        snapshots::serve(queue, store.clone(), metrics.clone()),
+    );
+
+    // The engine checks documents and answers introspection; subscriptions never reach its resolvers.
+    let engine = Engine::new(tiffin_graphql::builder(Ports::default()), settings);
+    let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
+    let transport = Transport::new(engine, Arc::new(ApiKeys { keys, store }), tracker, stop);
+    transport.register(registry.sub_registry_with_prefix("tiffin_notifier"));
+    let updates = Arc::new(Updates {
+        hub,
+        snapshots,
+        metrics,
+        _serving: served.drop_guard(),
+    });
+    transport.ws(updates.clone()).merge(transport.sse(updates))
+}
+
+fn spawn(
+    lifecycle: &Lifecycle,
+    name: &'static str,
+    served: &CancellationToken,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    let served = served.clone();
+    lifecycle.spawn(name, async move {
+        served.run_until_cancelled(task).await;
+    });
+}

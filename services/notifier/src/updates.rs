@@ -1,0 +1,55 @@
+//! Answers subscriptions by plans and slots instead of streams in the engine.
+
+use async_graphql::{ErrorExtensions, Pos, ServerError};
+use async_trait::async_trait;
+use futures::{StreamExt, stream::BoxStream};
+use tiffin_graphql::{Caller, Error, ErrorCode};
+use tiffin_graphql_transport::{Next, Prepared, Session, Subscribe};
+use tokio_util::sync::DropGuard;
+
+use crate::{hub::Hub, metrics::Metrics, plan::Plan, snapshots::Snapshots, watch::Watch};
+
+/// The subscriptions of this process.
+pub(crate) struct Updates {
+    pub(crate) hub: Hub,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) metrics: Metrics,
+    /// Tells the feed when nobody is served any more.
+    pub(crate) _serving: DropGuard,
+}
+
+#[async_trait]
+impl Subscribe for Updates {
+    async fn subscribe(
+        &self,
+        operation: Prepared,
+        session: Session,
+        resume: Option<String>,
+    ) -> Result<BoxStream<'static, Next>, Vec<ServerError>> {
+        match self.watch(&operation, &session, resume.as_deref()).await {
+            Ok(watch) => Ok(watch.messages().boxed()),
+            Err(error) => Err(vec![refusal(&error)]),
+        }
+    }
+}
+
+/// The error as one of the request: before there is a subscription no field was executed, so it has no place.
+fn refusal(error: &Error) -> ServerError {
+    let mut refusal = error.extend().into_server_error(Pos::default());
+    refusal.locations.clear();
+    refusal
+}
+
+impl Updates {
+    async fn watch(
+        &self,
+        operation: &Prepared,
+        session: &Session,
+        resume: Option<&str>,
+    ) -> Result<Watch, Error> {
+        let caller: &Caller = session.caller().ok_or(ErrorCode::Unauthenticated)?;
+        let mut plan = Plan::compile(operation.document(), operation.operation(), operation.variables())?;
+        plan.resume(resume);
+        Watch::open(plan, &caller.principal, &self.hub, &self.snapshots, &self.metrics).await
+    }
+}
