@@ -1,7 +1,7 @@
 //! The service `orders`: carries every order through its workflow.
 //!
-//! [`saga`] takes one order one step further; [`wakeups`] remembers in SQL which order wants to be woken when, for
-//! what no memory remembers any more; [`consume`], [`requests`] and [`relay`] are its ways in and out.
+//! `saga` takes one order one step further; `wakeups` remembers in SQL which order wants to be woken when, for
+//! what no memory remembers any more; `consume`, `requests` and `relay` are its ways in and out.
 
 mod config;
 mod consume;
