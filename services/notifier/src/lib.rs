@@ -7,6 +7,8 @@ mod keys;
 mod metrics;
 mod plan;
 mod render;
+mod serve;
+mod settings;
 mod slot;
 mod snapshots;
 mod start;
@@ -16,4 +18,6 @@ mod update;
 mod updates;
 mod watch;
 
-pub use start::{Config, Deps, start};
+pub use serve::serve;
+pub use settings::Settings;
+pub use start::{Config, Dependencies, start};

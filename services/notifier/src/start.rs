@@ -25,7 +25,7 @@ const STREAM: &str = "ORDER_UPDATED";
 
 /// What the notifier works with; one process may run several services over the same.
 #[derive(Clone)]
-pub struct Deps {
+pub struct Dependencies {
     /// The log, which it only reads.
     pub store: EventStore,
     /// What makes it fast.
@@ -44,8 +44,13 @@ pub struct Config {
 /// Begins to follow the changes of all orders, and gives the routes at which subscriptions are answered:
 /// `/graphql/ws` and `/graphql/stream`. When the lifecycle's soft token is cancelled, open connections are closed
 /// spread over the grace period, so that their clients do not come back all at once.
-pub fn start(deps: Deps, config: Config, lifecycle: &Lifecycle, registry: &mut Registry) -> Router {
-    let Deps { store, bus, keys } = deps;
+pub fn start(
+    dependencies: Dependencies,
+    config: Config,
+    lifecycle: &Lifecycle,
+    registry: &mut Registry,
+) -> Router {
+    let Dependencies { store, bus, keys } = dependencies;
     let mut settings = config.transport;
     settings.streams.drain = settings.streams.drain.min(lifecycle.grace().mul_f64(0.75));
     let clock = store.clone();

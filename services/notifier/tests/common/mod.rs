@@ -14,7 +14,7 @@ use tiffin_eventstore::{
     Urgency,
 };
 use tiffin_graphql::Role;
-use tiffin_notifier::{Config, Deps, start};
+use tiffin_notifier::{Config, Dependencies, start};
 use tiffin_order::{Input, Order, OrderId, Owner, Products, Reason, Version, Workflow, decide, evolve};
 use tiffin_proto::{Context, bus_payload, encode as encode_fact, public};
 use tiffin_runtime::{HttpServer, HttpSettings, KeySettings, Lifecycle, Secret};
@@ -122,13 +122,13 @@ impl World {
             operator_key: Some(Secret::new(OPERATOR_KEY)),
             ..KeySettings::default()
         };
-        let deps = Deps {
+        let dependencies = Dependencies {
             store: self.store.clone(),
             bus: self.bus("notifier").await,
             keys: keys.load(Role::Customer, Role::Operator).unwrap(),
         };
         let mut registry = Registry::default();
-        let router = start(deps, Config::default(), &lifecycle, &mut registry);
+        let router = start(dependencies, Config::default(), &lifecycle, &mut registry);
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let settings = HttpSettings {
             listen,
