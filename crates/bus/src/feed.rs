@@ -5,6 +5,7 @@
 //! a second in any case.
 
 mod attachment;
+mod trust;
 
 use std::{convert::Infallible, future, pin::Pin, sync::Arc, time::Duration};
 
@@ -122,14 +123,16 @@ impl Follower {
                     attaching = self.attach(Duration::ZERO);
                 }
                 _ = ticks.tick() => {
-                    let read = self.read_log().await?;
-                    if let Some(attachment) = &mut attached {
-                        attachment.trusted |= read;
+                    if self.read_log().await? && let Some(attachment) = &mut attached {
+                        attachment.trust.log_read();
                     }
                 }
                 attachment = &mut attaching, if attached.is_none() => {
                     self.metrics.attachments.inc();
-                    attached.insert(attachment).trusted = self.read_log().await?;
+                    let attachment = attached.insert(attachment);
+                    if self.read_log().await? {
+                        attachment.trust.log_read();
+                    }
                 }
                 message = next(&mut attached) => match message {
                     Ok((attachment, message)) => self.take(attachment, message).await?,
@@ -158,13 +161,11 @@ impl Follower {
         };
         let message = message.message;
         let event = Headers::from(message.headers).event();
-        let was_trusted = attached.trusted;
-        attached.received(sequence, event.is_some());
-        if was_trusted && !attached.trusted {
-            attached.trusted = self.read_log().await?;
+        if attached.trust.received(sequence, event.is_some()) && self.read_log().await? {
+            attached.trust.log_read();
         }
         let Some(event) = event else { return Ok(()) };
-        if attached.trusted && event.position > self.cursor.position {
+        if attached.trust.vouches() && event.position > self.cursor.position {
             self.cursor = event;
             self.metrics.vouched.inc();
         }

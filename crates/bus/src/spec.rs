@@ -63,16 +63,16 @@ impl StreamSpec {
 
     /// The version, and the thresholds that `nats server check stream` applies when it is given none.
     fn metadata(&self) -> HashMap<String, String> {
-        HashMap::from([
-            (VERSION.to_owned(), self.version.to_string()),
-            ("io.nats.monitor.enabled".to_owned(), "true".to_owned()),
-            (
+        let mut metadata = metadata(self.version);
+        if self.replicas > 1 {
+            metadata.insert(
                 "io.nats.monitor.peer-expect".to_owned(),
                 self.replicas.to_string(),
-            ),
-            ("io.nats.monitor.peer-lag-critical".to_owned(), "1000".to_owned()),
-            ("io.nats.monitor.peer-seen-critical".to_owned(), "10s".to_owned()),
-        ])
+            );
+            metadata.insert("io.nats.monitor.peer-lag-critical".to_owned(), "1000".to_owned());
+            metadata.insert("io.nats.monitor.peer-seen-critical".to_owned(), "10s".to_owned());
+        }
+        metadata
     }
 }
 
@@ -128,20 +128,24 @@ impl ConsumerSpec {
         }
     }
 
+    /// As for a stream, for `nats server check consumer`.
     fn metadata(&self) -> HashMap<String, String> {
-        HashMap::from([
-            (VERSION.to_owned(), self.version.to_string()),
-            ("io.nats.monitor.enabled".to_owned(), "true".to_owned()),
-            (
-                "io.nats.monitor.outstanding-ack-critical".to_owned(),
-                self.max_ack_pending.to_string(),
-            ),
-            (
-                "io.nats.monitor.unprocessed-critical".to_owned(),
-                "10000".to_owned(),
-            ),
-        ])
+        let mut metadata = metadata(self.version);
+        let pending = self.max_ack_pending.to_string();
+        metadata.insert("io.nats.monitor.outstanding-ack-critical".to_owned(), pending);
+        metadata.insert(
+            "io.nats.monitor.unprocessed-critical".to_owned(),
+            "10000".to_owned(),
+        );
+        metadata
     }
+}
+
+fn metadata(version: u32) -> HashMap<String, String> {
+    HashMap::from([
+        (VERSION.to_owned(), version.to_string()),
+        ("io.nats.monitor.enabled".to_owned(), "true".to_owned()),
+    ])
 }
 
 /// The version that a configuration on the server carries; what was made by hand is older than any of ours.

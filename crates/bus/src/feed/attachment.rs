@@ -12,6 +12,7 @@ use async_nats::jetstream::{
 use futures::StreamExt;
 use tracing::debug;
 
+use super::trust::Trust;
 use crate::{
     backoff::Backoff,
     bus::Bus,
@@ -26,10 +27,7 @@ const ABANDONED: Duration = Duration::from_secs(30);
 /// The messages of one incarnation of the stream: its consumer goes with it.
 pub(super) struct Attachment {
     messages: pull::Stream,
-    /// The last sequence received, or passed over because the log covers it.
-    last_sequence: u64,
-    /// The log has been read since the last gap: what follows in sequence vouches.
-    pub(super) trusted: bool,
+    pub(super) trust: Trust,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -88,8 +86,7 @@ impl Attachment {
         }
         Ok(Attachment {
             messages,
-            last_sequence,
-            trusted: false,
+            trust: Trust::new(last_sequence),
         })
     }
 
@@ -97,12 +94,5 @@ impl Attachment {
     pub(super) async fn next(&mut self) -> Result<jetstream::Message, AttachError> {
         let message = self.messages.next().await.ok_or(AttachError::Ended)?;
         message.map_err(|error: MessagesError| AttachError::Pull(error.into()))
-    }
-
-    /// Notes that the message at `sequence` was received. One that was skipped, or that is no event and so comes from
-    /// another writer, ends the trust.
-    pub(super) fn received(&mut self, sequence: u64, is_event: bool) {
-        self.trusted &= is_event && sequence == self.last_sequence + 1;
-        self.last_sequence = sequence;
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::world::{EVENTS, World, jetstream};
 use async_nats::jetstream::consumer::pull;
 use tiffin_bus::{ConsumerSpec, PullConsumer};
-use tiffin_testkit::eventually;
+use tiffin_testkit::{command, eventually, nats_cli};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -210,6 +210,35 @@ async fn a_lower_configuration_version_never_overwrites_a_higher() -> anyhow::Re
         world_token.cancel();
         running.await?;
         relay.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nats_program_checks_stream_and_consumer_by_their_own_thresholds() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let _relay = world.relay("one").await?;
+    let seen = consume(&world, CONSUMER).await?;
+    world.append(20).await?;
+    received(&world, seen).await?;
+    for arguments in [
+        &["server", "check", "stream", "--stream", EVENTS.name][..],
+        &[
+            "server",
+            "check",
+            "consumer",
+            "--stream",
+            EVENTS.name,
+            "--consumer",
+            CONSUMER.durable,
+        ],
+    ] {
+        let url = world.server.url();
+        let output = tokio::task::spawn_blocking(move || {
+            command(nats_cli()).args(["-s", &url]).args(arguments).output()
+        });
+        let output = output.await??;
+        assert!(output.status.success(), "{output:?}");
     }
     Ok(())
 }
