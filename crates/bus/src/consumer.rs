@@ -123,7 +123,6 @@ impl PullConsumer {
                     continue;
                 }
             };
-            backoff.reset();
             let mut error = None;
             let deliveries = batch.into_iter().filter_map(|message| match message {
                 Ok(message) => self.delivery(message),
@@ -134,6 +133,7 @@ impl PullConsumer {
             });
             let deliveries: Vec<_> = deliveries.collect();
             if !deliveries.is_empty() {
+                backoff.reset();
                 handler(deliveries).await;
             }
             error.map_or(Ok(()), Err)?;

@@ -43,7 +43,7 @@ impl Window {
     /// After a pause the next message goes alone: had somebody else published meanwhile, it would be refused, and
     /// the one behind it would be stored in its place.
     pub(super) fn pause(&mut self) {
-        self.open = !self.in_flight.is_empty();
+        self.open &= !self.in_flight.is_empty();
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -92,5 +92,70 @@ impl Window {
             }),
             Err(error) => Err(error.into()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use tiffin_eventstore::Position;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const STREAM: &str = "EVENTS";
+
+    fn event(position: u64) -> Cursor {
+        Cursor {
+            position: Position(position),
+            event_id: Uuid::from_u128(position.into()),
+        }
+    }
+
+    impl Window {
+        /// Puts a message in flight that is stored where it was to be.
+        fn send(&mut self, position: u64) {
+            self.last_sequence += 1;
+            let ack = PublishAck {
+                stream: STREAM.to_owned(),
+                sequence: self.last_sequence,
+                domain: String::new(),
+                duplicate: false,
+                value: None,
+                batch_id: None,
+                batch_size: None,
+            };
+            self.in_flight.push_back(InFlight {
+                through: event(position),
+                sequence: self.last_sequence,
+                ack: std::future::ready(Ok(ack)).boxed(),
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_pause_nothing_follows_a_message_before_its_acknowledgement() {
+        let mut window = Window::new(STREAM, 7);
+        for _ in 0..2 {
+            window.pause();
+            assert!(window.has_room());
+            window.send(1);
+            assert!(!window.has_room());
+            // More events, while the first message is on its way.
+            window.pause();
+            assert!(!window.has_room());
+            assert!(matches!(window.settled().await, Some(Ok(_))));
+            assert!(window.has_room());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_an_open_window_is_in_use_is_no_pause() {
+        let mut window = Window::new(STREAM, 7);
+        window.send(1);
+        assert!(matches!(window.settled().await, Some(Ok(_))));
+        window.send(2);
+        window.pause();
+        assert!(window.has_room());
     }
 }
