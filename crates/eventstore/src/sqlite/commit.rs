@@ -75,11 +75,7 @@ impl Writer {
                 Ok(Committed::Replaced)
             }
             // Somebody has written since: this very group, before a fault, or whoever put another log here.
-            Ok(done) if done.rows_affected() == 0 => Ok(Committed::Written {
-                before,
-                created_at,
-                fates: vec![Fate::Lost; group.entries.len()],
-            }),
+            Ok(done) if done.rows_affected() == 0 => Ok(all_lost(group)),
             Ok(_) => {
                 let payload = |event: &NewEvent| event.data.len() + event.metadata.len();
                 let bytes: usize = group
@@ -101,6 +97,8 @@ impl Writer {
                     fates,
                 })
             }
+            // The same, seen from a connection that was made since: a place in a stream is taken.
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(all_lost(group)),
             Err(error) => Err(error.into()),
         }
     }
@@ -125,6 +123,15 @@ impl Writer {
         if let Err(error) = checkpoint {
             tracing::warn!(%error, "the log's WAL was not moved into the database");
         }
+    }
+}
+
+/// Nothing was written, and each append is to be judged by what is there.
+fn all_lost(group: &Group<'_>) -> Committed {
+    Committed::Written {
+        before: group.cursor.position,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        fates: vec![Fate::Lost; group.entries.len()],
     }
 }
 
