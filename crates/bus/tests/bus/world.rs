@@ -149,6 +149,20 @@ impl World {
         Ok(stored)
     }
 
+    /// Waits until the relay's checkpoint is the log's head: every acknowledgement has come and it is idle.
+    pub(crate) async fn checkpointed(&self) -> anyhow::Result<()> {
+        let head = self.store.head().await?;
+        eventually!(
+            self.derived
+                .checkpoint("events")
+                .await
+                .ok()
+                .map(|found| found.cursor),
+            |found| *found == Some(head)
+        );
+        Ok(())
+    }
+
     /// The events that have a message, in order.
     pub(crate) async fn expected(&self) -> anyhow::Result<Vec<(u64, Uuid)>> {
         Ok(self
