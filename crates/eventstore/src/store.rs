@@ -16,7 +16,7 @@ use crate::{
     ReadError, RecordedEvent, Revision, StreamName, Subscription,
     backend::{Backend, Read},
     clock::Clock,
-    database::Database,
+    database::{self, Database},
     fault::Backoff,
     metrics::Metrics,
     migrate,
@@ -59,9 +59,13 @@ impl EventStore {
     /// The tables are older than this program, the database is not safe (PostgreSQL) or another process uses the
     /// data folder (SQLite), or the database does not answer.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        let (database, backend) = Database::open(&config.url).await?;
-        let last = tail::last(&*backend).await?;
-        let now = backend.now().await?;
+        let (database, backend, last, now) = database::opened(|| async {
+            let (database, backend) = Database::open(&config.url).await?;
+            let last = tail::last(&*backend).await?;
+            let now = backend.now().await?;
+            Ok((database, backend, last, now))
+        })
+        .await?;
         let clock = Arc::new(Clock::new(
             last.as_ref().map_or(now, |last| last.created_at.max(now)),
         ));

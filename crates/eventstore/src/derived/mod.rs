@@ -15,7 +15,7 @@ pub use tx::Tx;
 use crate::{
     DatabaseUrl, EventStore, MigrateError, Migrations, OpenError,
     clock::Clock,
-    database::Database,
+    database::{self, Database},
     migrate, postgres,
     sqlite::{self, DataFolder, Durability},
 };
@@ -59,6 +59,14 @@ impl Derived {
     /// # Errors
     /// The tables are older than this program, or the database does not answer.
     pub async fn open(
+        store: &EventStore,
+        schema: &'static str,
+        steps: Migrations,
+    ) -> Result<Self, OpenError> {
+        database::opened(|| Self::try_open(store, schema, steps)).await
+    }
+
+    async fn try_open(
         store: &EventStore,
         schema: &'static str,
         steps: Migrations,

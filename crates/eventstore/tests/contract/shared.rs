@@ -145,6 +145,24 @@ async fn an_append_whose_answer_is_lost_after_the_commit_is_written_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_opened_though_the_connection_is_cut_at_any_step() {
+    let world = World::postgres().await;
+    grow(&world.store().await, "s", 1).await;
+    let proxy = Proxy::to(&world.url()).await;
+    for step in [
+        "current_setting",
+        "schema_versions",
+        "recorded_v1",
+        "clock_timestamp",
+    ] {
+        proxy.swallow(step.as_bytes(), 2);
+        let store = EventStore::open(proxy.config()).await.unwrap();
+        assert_eq!(proxy.left(), 0, "{step} was not swallowed");
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_immediate_restart_of_the_server_costs_time_and_nothing_else() {
     let server = Postgres::start().await;
     let world = World::Postgres(server.database().await);
