@@ -1,0 +1,10 @@
+//! What a user of the whole system may rely on, each with real processes, PostgreSQL and nats-server.
+
+mod bad_input;
+mod bombs;
+mod broker_frozen;
+mod nats_cli;
+mod one_key;
+mod replicas;
+mod restored;
+mod sqlite;
