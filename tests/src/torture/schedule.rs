@@ -73,14 +73,14 @@ pub struct Plan {
 }
 
 /// The longest wait before a kill that is meant to come early: below anything's start-up.
-const EARLY: Duration = Duration::from_millis(100);
+const EARLY: Duration = Duration::from_millis(80);
 
-/// The faults in their order. A third of the kills come early; the others share the remaining time, each gap within
-/// 40 % of their mean.
+/// The faults in their order. Three eighths of the kills come early, so that at least a third do though the machine
+/// is quick; the others share the remaining time, each gap within 40 % of their mean.
 pub fn schedule(seed: u64, plan: &Plan) -> Vec<Strike> {
     let mut dice = StdRng::seed_from_u64(seed);
     let faults = faults(&mut dice, plan);
-    let early = early(&mut dice, &faults, plan.kills.div_ceil(3));
+    let early = early(&mut dice, &faults, (plan.kills * 3).div_ceil(8));
     let late = early.iter().filter(|early| !**early).count();
     let total = plan.every * u32::try_from(faults.len()).unwrap_or(u32::MAX);
     let mean = total / u32::try_from(late.max(1)).unwrap_or(u32::MAX);
@@ -151,14 +151,14 @@ mod tests {
                 assert!(count(&strikes, Fault::Kill(victim)) >= 15, "seed {seed}");
             }
             let early: Vec<&Strike> = strikes.iter().filter(|strike| strike.early).collect();
-            assert_eq!(early.len(), 34);
+            assert_eq!(early.len(), 38);
             assert!(early.iter().all(|strike| matches!(strike.fault, Fault::Kill(_))));
             assert!(!strikes[0].early);
         }
     }
 
     #[test]
-    fn early_kills_follow_within_a_tenth_of_a_second_and_the_whole_keeps_its_length() {
+    fn early_kills_follow_at_once_and_the_whole_keeps_its_length() {
         for seed in 0..200 {
             let strikes = schedule(seed, &FULL);
             for pair in strikes.windows(2) {
