@@ -1,7 +1,8 @@
 //! Reads a GraphQL request out of an HTTP request.
 
 use axum::{body::Body, extract::Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use http::{HeaderMap, Method, StatusCode, header};
 use tokio::time::timeout;
 
@@ -11,6 +12,9 @@ use crate::{
     request::GraphqlRequest,
     settings::Settings,
 };
+
+/// How much of a body that is too large is read before the connection is closed on the client.
+const DISCARDED: usize = 4 * 1024 * 1024;
 
 /// Reads the request: GET has it in the URL, POST as a JSON body, whose length and time are limited.
 pub(crate) async fn receive(request: Request, settings: &Settings) -> Result<GraphqlRequest, Rejection> {
@@ -54,19 +58,33 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Rejection> {
     ))
 }
 
+/// Reads the body. What is over the limit is still read, though not kept, as far as a client may get in good faith: it
+/// looks for the refusal only after it has sent everything, and would find a broken connection instead.
 async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Rejection> {
+    let refuse_at = if headers.contains_key(header::EXPECT) {
+        limit
+    } else {
+        limit.max(DISCARDED)
+    };
     let announced = headers
         .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    too_large(announced.is_some_and(|length| length > limit), limit)?;
-    axum::body::to_bytes(body, limit).await.map_err(|error| {
-        let over = std::error::Error::source(&error)
-            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-        match too_large(over, limit) {
-            Err(rejection) => rejection,
-            Ok(()) => Refusal::bad_input("The body ended too early.").into(),
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())
+        .unwrap_or_default();
+    let mut size = 0;
+    let mut kept = BytesMut::new();
+    let mut parts = body.into_data_stream();
+    while size.max(announced) <= refuse_at {
+        let Some(part) = parts.next().await else { break };
+        let part = part.map_err(|_| Refusal::bad_input("The body ended too early."))?;
+        size += part.len();
+        if size <= limit {
+            kept.extend_from_slice(&part);
         }
-    })
+    }
+    if size.max(announced) > limit {
+        return Err(too_large(limit).into());
+    }
+    Ok(kept.freeze())
 }
 
 fn too_slow() -> Rejection {
@@ -74,10 +92,7 @@ fn too_slow() -> Rejection {
     Rejection::new(StatusCode::REQUEST_TIMEOUT, refusal)
 }
 
-fn too_large(is_so: bool, limit: usize) -> Result<(), Rejection> {
-    if !is_so {
-        return Ok(());
-    }
+fn too_large(limit: usize) -> Refusal {
     let message = format!("The request is too large: at most {limit} bytes are allowed.");
-    Err(Refusal::new(Code::PayloadTooLarge, message).into())
+    Refusal::new(Code::PayloadTooLarge, message)
 }

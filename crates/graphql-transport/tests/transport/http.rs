@@ -7,6 +7,7 @@ use ::http::{Request, StatusCode};
 use axum::body::Body;
 use serde_json::json;
 use tiffin_graphql_transport::{Limits, Origins, Settings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn get(uri: &str) -> Request<Body> {
     Request::get(uri).body(Body::empty()).expect("a request")
@@ -170,6 +171,22 @@ async fn a_body_over_the_limit_is_refused_whether_its_length_is_announced_or_not
             (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE")
         );
     }
+}
+
+#[tokio::test]
+async fn a_client_that_sends_everything_before_it_looks_still_sees_that_its_body_is_too_large() {
+    let address = Server::new().listen().await;
+    let body = "x".repeat(3 * 1024 * 1024);
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
 }
 
 #[tokio::test]
