@@ -9,22 +9,22 @@ pub enum Error {
     #[error("{0}")]
     Setting(String),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address} ({setting}): {}", reason(.source))]
+    #[error("cannot listen on {address} ({setting}): {}", reason(.cause))]
     Listen {
         /// The address asked for.
         address: SocketAddr,
         /// The setting that names the address.
         setting: &'static str,
-        /// What the operating system said.
-        source: io::Error,
+        /// What the operating system said. Not called `source`, since the message says it already.
+        cause: io::Error,
     },
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {cause}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A certificate or its key cannot be used.
     #[error("cannot use the TLS certificate: {0}")]
@@ -38,9 +38,9 @@ impl Error {
     }
 }
 
-fn reason(source: &io::Error) -> String {
-    match source.kind() {
+fn reason(cause: &io::Error) -> String {
+    match cause.kind() {
         io::ErrorKind::AddrInUse => "the port is in use by another program".to_owned(),
-        _ => source.to_string(),
+        _ => cause.to_string(),
     }
 }

@@ -27,10 +27,10 @@ const IDLE: Duration = Duration::from_secs(75);
 
 /// Listens on `address`; an error names `setting` as where to change it.
 pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen {
+    TcpListener::bind(address).await.map_err(|cause| Error::Listen {
         address,
         setting,
-        source,
+        cause,
     })
 }
 

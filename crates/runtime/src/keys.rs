@@ -81,9 +81,9 @@ impl<R: Clone + FromStr<Err: Display> + Send + Sync + 'static> Keys<R> {
         let mut text = String::new();
         let mut keys = Vec::new();
         if let Some(path) = file {
-            text = fs::read_to_string(path).map_err(|source| Error::File {
+            text = fs::read_to_string(path).map_err(|cause| Error::File {
                 path: path.to_owned(),
-                source,
+                cause,
             })?;
             keys = parse(&text).map_err(|reason| Error::setting(path.display(), reason))?;
         }

@@ -42,43 +42,46 @@ pub fn main<S: Settings>(start: impl AsyncFnOnce(S, Process) -> anyhow::Result<(
         }
         Err(Stop::Wrong(error)) => return complain(&error, WRONG_SETTING),
     };
-    match serve(settings, start) {
+    let common = settings.common().clone();
+    run(&common, async |process| {
+        let lifecycle = process.lifecycle.clone();
+        // A signal during the start ends the start.
+        if let Some(started) = lifecycle.soft.run_until_cancelled(start(settings, process)).await {
+            started?;
+        }
+        Ok(lifecycle.finished().await)
+    })
+}
+
+/// Runs `body` with logs, signals and the admin server in place; says in one line what is wrong if it fails.
+pub fn run(common: &Common, body: impl AsyncFnOnce(Process) -> anyhow::Result<Ending>) -> ExitCode {
+    match try_run(common, body) {
         Ok(Ending::Clean) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::FAILURE,
         Err(error) => complain(&format_args!("{error:#}"), exit_code(&error)),
     }
 }
 
-fn serve<S: Settings>(
-    settings: S,
-    start: impl AsyncFnOnce(S, Process) -> anyhow::Result<()>,
+fn try_run(
+    common: &Common,
+    body: impl AsyncFnOnce(Process) -> anyhow::Result<Ending>,
 ) -> anyhow::Result<Ending> {
-    telemetry::init(&settings.common().log)?;
+    telemetry::init(&common.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ending = runtime.block_on(run(settings, start));
+    let ending = runtime.block_on(async {
+        let lifecycle = Lifecycle::new(common.grace);
+        lifecycle.stop_on_signals()?;
+        let admin = Admin::start(common.admin_listen, &lifecycle).await?;
+        body(Process {
+            lifecycle,
+            admin,
+            sampler: Sampler::new(common.trace_ratio),
+        })
+        .await
+    });
     // A blocking call that hangs must not keep the process.
     runtime.shutdown_background();
     ending
-}
-
-async fn run<S: Settings>(
-    settings: S,
-    start: impl AsyncFnOnce(S, Process) -> anyhow::Result<()>,
-) -> anyhow::Result<Ending> {
-    let common = settings.common().clone();
-    let lifecycle = Lifecycle::new(common.grace);
-    lifecycle.stop_on_signals()?;
-    let admin = Admin::start(common.admin_listen, &lifecycle).await?;
-    let process = Process {
-        lifecycle: lifecycle.clone(),
-        admin,
-        sampler: Sampler::new(common.trace_ratio),
-    };
-    // A signal during the start ends the start.
-    if let Some(started) = lifecycle.soft.run_until_cancelled(start(settings, process)).await {
-        started?;
-    }
-    Ok(lifecycle.finished().await)
 }
 
 /// 2 if a setting is to blame, else 1.

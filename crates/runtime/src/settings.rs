@@ -36,7 +36,7 @@ pub struct LogSettings {
         long = "log",
         env = "TIFFIN_LOG",
         value_name = "FILTER",
-        default_value = "info"
+        default_value = "info,async_nats=warn"
     )]
     pub filter: String,
     /// How a line looks: `auto` is text on a terminal and JSON elsewhere.

@@ -26,8 +26,13 @@ pub struct ServiceSpec {
 impl ServiceSpec {
     /// A service of the workspace, on ports of its own.
     pub fn new(name: &str) -> Self {
+        Self::of(name, program(name))
+    }
+
+    /// A program that was built already, such as the one that an integration test is about.
+    pub fn of(name: &str, program: impl Into<PathBuf>) -> Self {
         Self {
-            program: program(name),
+            program: program.into(),
             name: name.to_owned(),
             arguments: Vec::new(),
             environment: Vec::new(),

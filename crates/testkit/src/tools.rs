@@ -92,7 +92,7 @@ fn postgres_version(folder: &Path) -> Option<u32> {
 fn nats_version(program: &Path) -> Option<(u32, u32)> {
     // "nats-server: v2.15.1"
     let text = output(program, "--version")?;
-    let mut numbers = text.trim().rsplit_once('v')?.1.split('.');
+    let mut numbers = text.trim().split_once(": v")?.1.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
