@@ -1,0 +1,59 @@
+//! `tiffin decode`: a message of the bus as one line of JSON.
+
+use std::io::{self, Read, Write};
+
+use tiffin_proto::{decode_bus, to_json};
+
+use crate::failure::Failure;
+
+/// Far above what any message of the bus may be.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+pub(crate) fn run() -> Result<(), Failure> {
+    let mut message = Vec::new();
+    io::stdin()
+        .take(LARGEST)
+        .read_to_end(&mut message)
+        .map_err(Failure::fault)?;
+    let line = line(&message)?;
+    io::stdout().write_all(&line).map_err(Failure::fault)
+}
+
+/// One line for a message, whatever its kind.
+fn line(message: &[u8]) -> Result<Vec<u8>, Failure> {
+    let unknown = || Failure::fault("this is no message that this version knows");
+    let event = decode_bus(message).map_err(|_| unknown())?;
+    if event.event.is_none() {
+        return Err(unknown());
+    }
+    let mut line = to_json(&event).map_err(Failure::fault)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `order_parked { id: "x" what: "start" }`, `recorded_at { seconds: 1 }`.
+    const PARKED: &[u8] = b"\x1a\x0a\x0a\x01x\x12\x05start\xa2\x06\x02\x08\x01";
+
+    #[test]
+    fn a_message_is_one_line_of_json() {
+        let text = String::from_utf8(line(PARKED).unwrap()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(text.strip_suffix('\n').unwrap()).unwrap();
+        let expected = serde_json::json!({
+            "orderParked": { "id": "x", "what": "start" },
+            "recordedAt": "1970-01-01T00:00:01Z",
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        let too_new = b"\x9a\x05\x00";
+        for bytes in [&b""[..], b"{\"id\": 1}", b"rubbish", too_new, &PARKED[..5]] {
+            assert!(line(bytes).is_err(), "{bytes:?}");
+        }
+    }
+}

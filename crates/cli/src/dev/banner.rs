@@ -1,0 +1,143 @@
+//! What is said when everything runs: where it is, and what to try.
+
+use std::{
+    env,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use serde_json::json;
+use tiffin_runtime::Secret;
+
+use super::operator;
+
+/// What is running where.
+pub(super) struct Banner {
+    pub(super) address: SocketAddr,
+    pub(super) tls: bool,
+    pub(super) admin: SocketAddr,
+    pub(super) nats: String,
+    pub(super) database: String,
+    pub(super) data: PathBuf,
+    pub(super) api_key: Secret,
+    pub(super) operator_key: Secret,
+}
+
+impl Banner {
+    pub(super) fn print(&self, json: bool) {
+        print!("{}", if json { self.json() } else { self.text() });
+    }
+
+    fn json(&self) -> String {
+        let base = self.base();
+        let object = json!({
+            "graphql": format!("{base}/graphql"),
+            "webSocket": format!("{}/graphql/ws", base.replacen("http", "ws", 1)),
+            "serverSentEvents": format!("{base}/graphql/stream"),
+            "admin": format!("http://{}", reachable(self.admin)),
+            "nats": self.nats_without_credentials(),
+            "database": self.database,
+            "data": self.data,
+            "apiKey": self.api_key.expose(),
+            "operatorKey": self.operator_key.expose(),
+        });
+        format!("{object}\n")
+    }
+
+    fn text(&self) -> String {
+        let base = self.base();
+        let admin = reachable(self.admin);
+        let key = self.api_key.expose();
+        let program = env::args().next().unwrap_or_else(|| "tiffin".to_owned());
+        let headers = format!("-H 'x-api-key: {key}' -H 'content-type: application/json'");
+        let nats = self.nats_without_credentials();
+        format!(
+            r#"
+Tiffin is running. This is for development: everybody on this machine can read everything.
+
+  GraphQL        {base}/graphql
+  subscriptions  {base}/graphql/stream  {sockets}/graphql/ws
+  health         http://{admin}/readyz  http://{admin}/metrics
+  NATS           {nats}
+  data           {data}  {database}
+  API key        {key}
+  operator key   {operator}  (kept in {operator_file})
+
+Place an order:
+
+  curl {base}/graphql {headers} \
+    -d '{{"query": "mutation {{ createOrder(input: {{products: [{{name: \"Dal\", quantity: 2}}]}}) {{ id status version }} }}"}}'
+
+Watch it, with its id in place of ID:
+
+  curl -N {base}/graphql/stream {headers} -H 'accept: text/event-stream' \
+    -d '{{"query": "subscription {{ onOrderUpdated(id: \"ID\") {{ status version updatedAt }} }}"}}'
+
+Both in one, and what happens on the bus:
+
+  {program} order place Dal:2 --watch
+  nats sub --server {nats} 'order.>' --translate '{program} decode'
+
+Ctrl-C stops everything.
+
+"#,
+            sockets = base.replacen("http", "ws", 1),
+            data = self.data.display(),
+            database = self.database,
+            operator = self.operator_key.expose(),
+            operator_file = operator::file(&self.data).display(),
+        )
+    }
+
+    fn base(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", reachable(self.address))
+    }
+
+    fn nats_without_credentials(&self) -> String {
+        let url = |text: &str| match (text.split_once("://"), text.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+            (None, Some((_, host))) => host.to_owned(),
+            (_, None) => text.to_owned(),
+        };
+        self.nats.split(',').map(url).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// An address that a client on this machine can connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        ip if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()),
+        _ => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_of_this_machine_and_the_password_of_nats_is_not_shown() {
+        let banner = Banner {
+            address: ([0, 0, 0, 0], 8080).into(),
+            tls: false,
+            admin: ([127, 0, 0, 1], 9464).into(),
+            nats: "nats://me:secret@one:4222,two:4222".to_owned(),
+            database: "sqlite:./data".to_owned(),
+            data: "./data".into(),
+            api_key: Secret::new("a-key"),
+            operator_key: Secret::new("another-key"),
+        };
+        let text = banner.text();
+        for expected in [
+            "http://127.0.0.1:8080/graphql",
+            "ws://127.0.0.1:8080/graphql/ws",
+            "nats://one:4222,two:4222",
+        ] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+        assert!(!text.contains("secret"), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&banner.json()).unwrap();
+        assert_eq!(json["graphql"], "http://127.0.0.1:8080/graphql");
+    }
+}

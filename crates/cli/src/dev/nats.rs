@@ -1,0 +1,193 @@
+//! A nats-server of our own: started anew when it dies, ended with us.
+
+use std::{
+    fs::{self, File},
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tiffin_runtime::{Error, Leash, Lifecycle};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::find;
+
+/// How long it may take until it greets.
+const START: Duration = Duration::from_secs(15);
+
+/// How long its port may still be held by one that was ours and is being ended.
+const PORT: Duration = Duration::from_secs(2);
+
+/// How long it may take to end in good order.
+const STOP: Duration = Duration::from_secs(5);
+
+/// How long to wait before it is started anew.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// A nats-server that runs.
+pub(super) struct Nats {
+    listen: SocketAddr,
+    stop: CancellationToken,
+    keeper: JoinHandle<()>,
+}
+
+impl Nats {
+    /// Starts it, with its data and its log in `data`, and watches over it until [`Nats::stop`].
+    pub(super) async fn start(
+        listen: SocketAddr,
+        data: &Path,
+        lifecycle: &Lifecycle,
+    ) -> anyhow::Result<Self> {
+        let server = Server {
+            program: find::nats_server()?,
+            listen,
+            store: data.join("nats"),
+            log: data.join("nats-server.log"),
+            leash: Leash::new().context("cannot start the watchdog of nats-server")?,
+        };
+        free(listen).await?;
+        remove_old_log(&server.log)?;
+        let mut child = server.spawn()?;
+        server.greets(&mut child).await?;
+        let stop = CancellationToken::new();
+        // If the start fails from here on, the leash, which the task owns, ends the server with the process.
+        let keeper = tokio::spawn(server.keep(child, stop.clone(), lifecycle.clone()));
+        Ok(Self { listen, stop, keeper })
+    }
+
+    /// Where clients connect.
+    pub(super) fn url(&self) -> String {
+        format!("nats://{}", self.listen)
+    }
+
+    /// Ends it in good order.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.keeper.await {
+            tracing::error!(%error, "the keeper of nats-server failed");
+        }
+    }
+}
+
+struct Server {
+    program: PathBuf,
+    listen: SocketAddr,
+    store: PathBuf,
+    log: PathBuf,
+    leash: Leash,
+}
+
+impl Server {
+    fn spawn(&self) -> anyhow::Result<Child> {
+        let log = File::options().create(true).append(true).open(&self.log);
+        let log = log.with_context(|| format!("cannot write {}", self.log.display()))?;
+        let mut command = self.leash.command(&self.program);
+        command
+            .args([
+                "-a",
+                &self.listen.ip().to_string(),
+                "-p",
+                &self.listen.port().to_string(),
+                "-js",
+                "-sd",
+            ])
+            .arg(&self.store)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        Command::from(command)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.program.display()))
+    }
+
+    /// Waits until the server greets a client, which it does once JetStream is up.
+    async fn greets(&self, child: &mut Child) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START;
+        while !matches!(timeout(START, greeted(self.listen)).await, Ok(Ok(true))) {
+            if let Some(status) = child.try_wait()? {
+                bail!(
+                    "nats-server ended at once ({status}); {} says why",
+                    self.log.display()
+                );
+            }
+            if Instant::now() > deadline {
+                bail!("nats-server did not come up; {} may say why", self.log.display());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// Starts it anew whenever it ends, until it is to stop.
+    async fn keep(self, mut child: Child, stop: CancellationToken, lifecycle: Lifecycle) {
+        loop {
+            let ended = stop.run_until_cancelled(child.wait()).await;
+            let Some(status) = ended else { break };
+            tracing::warn!(?status, log = %self.log.display(), "nats-server ended; starting it again");
+            sleep(AGAIN).await;
+            match self.spawn() {
+                Ok(again) => child = again,
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "cannot start nats-server again");
+                    lifecycle.fail();
+                    return;
+                }
+            }
+        }
+        if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            // It may have ended by itself a moment ago.
+            let _ended = kill_process(pid, Signal::TERM);
+        }
+        let _late = timeout(STOP, child.wait()).await;
+    }
+}
+
+async fn greeted(address: SocketAddr) -> io::Result<bool> {
+    let mut line = String::new();
+    BufReader::new(TcpStream::connect(address).await?)
+        .read_line(&mut line)
+        .await?;
+    Ok(line.starts_with("INFO "))
+}
+
+/// Waits a moment for the port to be free, and says so if it is not.
+async fn free(address: SocketAddr) -> Result<(), Error> {
+    let deadline = Instant::now() + PORT;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(_closed_at_once) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                sleep(Duration::from_millis(50)).await;
+            }
+            Err(cause) => {
+                let setting = "TIFFIN_NATS_LISTEN; TIFFIN_NATS_URL uses a server that runs already";
+                return Err(Error::Listen {
+                    address,
+                    setting,
+                    cause,
+                });
+            }
+        }
+    }
+}
+
+/// The log is that of this start.
+fn remove_old_log(log: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(log) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", log.display()))
+        }
+        _ => Ok(()),
+    }
+}

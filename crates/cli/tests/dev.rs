@@ -1,0 +1,290 @@
+//! `tiffin dev` as a process: it comes up, heals, and leaves nothing behind.
+
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tiffin_testkit::{
+    GraphQl, NatsServer, Service, ServiceSpec, command, eventually, free_port, nats_server, scratch_folder,
+};
+
+const TIFFIN: &str = env!("CARGO_BIN_EXE_tiffin");
+const KEY: &str = "da2-tiffindevelopmentkey000000";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A `tiffin dev` with ports and data of its own.
+struct Dev {
+    service: Service,
+    nats: String,
+    data: PathBuf,
+}
+
+fn spec(data: &Path) -> ServiceSpec {
+    ServiceSpec::of("tiffin", TIFFIN)
+        .argument("dev")
+        .set("TIFFIN_DATA", data.to_string_lossy())
+        .set("TIFFIN_SPEED", "20")
+        .set("PATH", path())
+}
+
+/// The `PATH` with the nats-server that the tests use.
+fn path() -> String {
+    let here = std::env::var("PATH").unwrap_or_default();
+    match nats_server().parent() {
+        Some(folder) if folder.is_absolute() => format!("{}:{here}", folder.display()),
+        _ => here,
+    }
+}
+
+async fn dev() -> Dev {
+    let data = scratch_folder("data");
+    let nats = format!("127.0.0.1:{}", free_port());
+    let service = spec(&data).set("TIFFIN_NATS_LISTEN", &nats).start().await;
+    Dev { service, nats, data }
+}
+
+impl Dev {
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = command(TIFFIN);
+        command.args(arguments).env("TIFFIN_SERVER", self.service.url());
+        command.output().expect("tiffin can be started")
+    }
+
+    /// The process id of its nats-server, which starts every line of its log.
+    fn nats_pid(&self) -> String {
+        let log = fs::read_to_string(self.data.join("nats-server.log")).unwrap_or_default();
+        let last = log.lines().last().unwrap_or_default();
+        last.trim_start_matches('[')
+            .split(']')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    fn nats_is_up(&self) -> bool {
+        TcpStream::connect(&self.nats).is_ok()
+    }
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn an_order_is_placed_watched_to_its_end_and_looked_at() {
+    let dev = dev().await;
+    let placed = dev.run(&["--json", "order", "place", "Dal:2", "Naan", "--watch"]);
+    assert!(placed.status.success(), "{}", said(&placed));
+    let lines = lines(&placed);
+    assert_eq!(
+        lines[0]["products"],
+        json!([{ "name": "Dal", "quantity": 2 }, { "name": "Naan", "quantity": 1 }])
+    );
+    let seen: Vec<_> = lines
+        .iter()
+        .map(|line| (line["version"].as_i64(), line["status"].as_str()))
+        .collect();
+    let expected = ["PENDING", "PAID", "PREPARING", "OUT_FOR_DELIVERY", "DELIVERED"];
+    let expected: Vec<_> = (1..).map(Some).zip(expected.map(Some)).collect();
+    assert_eq!(seen, expected);
+
+    let id = lines[0]["id"].as_str().unwrap();
+    let shown = dev.run(&["order", "get", id]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.starts_with(&format!("{id} DELIVERED\n  2 x Dal\n  1 x Naan\n1 ")),
+        "{shown}"
+    );
+    let history = dev.run(&["--json", "order", "watch", id, "--after-version", "3"]);
+    assert_eq!(String::from_utf8_lossy(&history.stdout).lines().count(), 2);
+}
+
+#[tokio::test]
+async fn each_kind_of_failure_has_its_exit_code() {
+    let dev = dev().await;
+    let code = |arguments: &[&str]| dev.run(arguments).status.code();
+    let unknown = "01900000-0000-7000-8000-000000000000";
+    assert_eq!(code(&["order", "get", unknown]), Some(3));
+    assert_eq!(code(&["order", "watch", unknown]), Some(3));
+    assert_eq!(code(&["order", "cancel", unknown]), Some(3));
+    assert_eq!(code(&["order", "place", "Dal:0"]), Some(2));
+    assert_eq!(code(&["order", "place"]), Some(2));
+    assert_eq!(code(&["order", "get", unknown, "--api-key", "wrong"]), Some(4));
+    assert_eq!(
+        code(&["order", "get", unknown, "--server", "http://127.0.0.1:1"]),
+        Some(5)
+    );
+
+    let placed = dev.run(&["--json", "order", "place", "Dal", "--watch"]);
+    let id = lines(&placed)[0]["id"].as_str().unwrap().to_owned();
+    let late = dev.run(&["--json", "order", "cancel", &id]);
+    assert_eq!(late.status.code(), Some(4));
+    let error: Value = serde_json::from_str(&said(&late)).unwrap();
+    assert_eq!(error["error"]["code"], "ORDER_NOT_CANCELLABLE");
+}
+
+#[tokio::test]
+async fn an_idempotency_key_makes_one_order_of_many_requests() {
+    let dev = dev().await;
+    let place = |product| {
+        dev.run(&[
+            "--json",
+            "order",
+            "place",
+            product,
+            "--idempotency-key",
+            "a-key-of-16-letters",
+        ])
+    };
+    let (first, second) = (place("Dal"), place("Dal"));
+    assert_eq!(lines(&first), lines(&second));
+    assert_eq!(place("Naan").status.code(), Some(4));
+}
+
+#[tokio::test]
+async fn a_nats_server_that_dies_is_started_again() {
+    let dev = dev().await;
+    let first = dev.nats_pid();
+    assert!(
+        Command::new("kill")
+            .args(["-KILL", &first])
+            .status()
+            .unwrap()
+            .success()
+    );
+    eventually!(within PATIENCE, dev.nats_pid(), |pid| !pid.is_empty() && *pid != first);
+    let ready = format!("{}/readyz", dev.service.admin_url());
+    let connected = async || {
+        anyhow::Ok(reqwest::get(&ready).await?.json::<Value>().await?["checks"]["nats"]["ok"] == true)
+    };
+    eventually!(within PATIENCE, connected().await.unwrap_or(false), |connected| *connected);
+}
+
+#[tokio::test]
+async fn its_nats_server_ends_with_it_even_when_it_is_killed() {
+    let dev = dev().await;
+    assert!(dev.nats_is_up());
+    dev.service.process.kill();
+    eventually!(within PATIENCE, dev.nats_is_up(), |up| !up);
+}
+
+#[tokio::test]
+async fn a_sigterm_stops_everything_in_good_order() {
+    let dev = dev().await;
+    dev.service.process.terminate();
+    assert_eq!(dev.service.process.wait(PATIENCE).code(), Some(0));
+    assert!(!dev.nats_is_up());
+    let log = fs::read_to_string(dev.data.join("nats-server.log")).unwrap();
+    assert!(log.contains("JetStream Shutdown"), "{log}");
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_when_the_server_comes_back_and_the_operators_key_stays_the_same() {
+    let data = scratch_folder("data");
+    let nats = format!("127.0.0.1:{}", free_port());
+    let slow = spec(&data)
+        .set("TIFFIN_NATS_LISTEN", &nats)
+        .set("TIFFIN_SPEED", "5");
+    let service = slow.start().await;
+    let operator = fs::read_to_string(data.join("operator.key")).unwrap();
+    let output = data.join("watch");
+    let mut watching = command(TIFFIN);
+    watching
+        .args(["--json", "order", "place", "Dal", "--watch"])
+        .env("TIFFIN_SERVER", service.url());
+    let watching = tiffin_testkit::Process::start("watch", watching, &output);
+    eventually!(within PATIENCE, watching.output(), |seen| seen.contains("PENDING"));
+    service.process.kill();
+    let service = service.again();
+    service.ready().await;
+    assert_eq!(watching.wait(PATIENCE).code(), Some(0));
+    let versions: Vec<i64> = watching
+        .output()
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["version"]
+                .as_i64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(versions, [1, 2, 3, 4, 5]);
+    assert_eq!(fs::read_to_string(data.join("operator.key")).unwrap(), operator);
+    let operator = GraphQl::new(service.url(), operator.trim());
+    let answer = operator.post("{ __typename }", json!({})).await.unwrap();
+    assert_eq!(answer["data"]["__typename"], "Query");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for setting in ["TIFFIN_LISTEN", "TIFFIN_ADMIN_LISTEN", "TIFFIN_NATS_LISTEN"] {
+        let mut command = command(TIFFIN);
+        command
+            .arg("dev")
+            .env("TIFFIN_DATA", scratch_folder("data"))
+            .env("PATH", path());
+        for other in ["TIFFIN_LISTEN", "TIFFIN_ADMIN_LISTEN", "TIFFIN_NATS_LISTEN"] {
+            command.env(other, format!("127.0.0.1:{}", free_port()));
+        }
+        let output = command.env(setting, &address).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = said(&output);
+        assert!(
+            said.starts_with(&format!("error: cannot listen on {address} ({setting}")),
+            "{said}"
+        );
+        assert!(
+            said.ends_with("the port is in use by another program\n"),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_nats_server_that_is_named_is_used_and_none_is_started() {
+    let nats = NatsServer::start().await;
+    let data = scratch_folder("data");
+    let service = spec(&data).set("TIFFIN_NATS_URL", nats.url()).start().await;
+    assert!(!data.join("nats-server.log").exists());
+    let client = GraphQl::new(service.url(), KEY);
+    let create = "mutation { createOrder(input: { products: [{ name: \"Dal\", quantity: 1 }] }) { status } }";
+    let answer = client.post(create, json!({})).await.unwrap();
+    assert_eq!(answer["data"]["createOrder"]["status"], "PENDING");
+}
+
+#[tokio::test]
+async fn keys_come_from_files_too_and_the_default_key_then_opens_nothing() {
+    let folder = scratch_folder("keys");
+    let file = folder.join("api-key");
+    fs::write(&file, "a-key-from-a-file\n").unwrap();
+    let nats = format!("127.0.0.1:{}", free_port());
+    let spec = spec(&folder.join("data")).set("TIFFIN_NATS_LISTEN", nats);
+    let service = spec
+        .set("TIFFIN_API_KEY_FILE", file.to_string_lossy())
+        .start()
+        .await;
+    let known = GraphQl::new(service.url(), "a-key-from-a-file")
+        .post("{ __typename }", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(known["data"]["__typename"], "Query");
+    let unknown = GraphQl::new(service.url(), KEY)
+        .post("{ __typename }", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(unknown["errors"][0]["extensions"]["code"], "UNAUTHENTICATED");
+}
