@@ -61,7 +61,7 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
         ..tiffin_api::Config::default()
     };
     let queries = tiffin_api::start(api, config, lifecycle, &mut registry).await?;
-    let notifier = tiffin_notifier::Deps {
+    let notifier = tiffin_notifier::Dependencies {
         store: store.clone(),
         bus: bus.clone(),
         keys: plan.keys,
