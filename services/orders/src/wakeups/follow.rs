@@ -13,6 +13,8 @@ const BEHIND: Duration = Duration::from_secs(1);
 const WRITE: Duration = Duration::from_millis(250);
 /// The most orders that are held back at a time.
 const MOST: usize = 20_000;
+/// The most orders of one transaction: the lease, which has the same connection, is to be renewed in between.
+const AT_ONCE: usize = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
@@ -58,13 +60,17 @@ impl Wakeups {
     /// Writes what is old enough; if nothing is, and nothing was the last time, how far the log was read. Returns
     /// whether nothing was written.
     async fn write(&self, trail: &mut Trail, saved: &mut Cursor, silent: bool) -> Result<bool, DerivedError> {
-        let (entries, reached) = trail.take(self.ago(BEHIND));
-        if reached == *saved || (entries.is_empty() && !silent) {
-            return Ok(true);
+        loop {
+            let (entries, reached) = trail.take(self.ago(BEHIND), AT_ONCE);
+            if reached == *saved || (entries.is_empty() && !silent) {
+                return Ok(true);
+            }
+            self.tables.advance(&entries, saved, reached).await?;
+            *saved = reached;
+            if entries.len() < AT_ONCE {
+                return Ok(false);
+            }
         }
-        self.tables.advance(&entries, saved, reached).await?;
-        *saved = reached;
-        Ok(false)
     }
 
     /// Another log: what the index says is of the former one.

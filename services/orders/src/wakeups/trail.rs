@@ -85,13 +85,14 @@ impl Trail {
         self.newest.insert(entry.position, young);
     }
 
-    /// Takes out what is not younger than `cutoff`, and how far the index has come with it.
-    pub(super) fn take(&mut self, cutoff: OffsetDateTime) -> (Vec<Entry>, Cursor) {
+    /// Takes out what is not younger than `cutoff`, `at_most` so many, and how far the index has come with it.
+    pub(super) fn take(&mut self, cutoff: OffsetDateTime, at_most: usize) -> (Vec<Entry>, Cursor) {
         let mut taken = Vec::new();
-        while let Some(oldest) = self
-            .newest
-            .first_entry()
-            .filter(|oldest| oldest.get().at <= cutoff)
+        while taken.len() < at_most
+            && let Some(oldest) = self
+                .newest
+                .first_entry()
+                .filter(|oldest| oldest.get().at <= cutoff)
         {
             let Young {
                 entry, cursor, born, ..
@@ -196,14 +197,14 @@ mod tests {
         trail.push(&log.placed(1, 0));
         let started = log.event(1, 100, Input::Start);
         trail.push(&started);
-        assert_eq!(trail.take(at(99)), (vec![], Cursor::START));
+        assert_eq!(trail.take(at(99), 9), (vec![], Cursor::START));
         let entry = Entry {
             order: OrderId::new(Uuid::from_u128(1)),
             position: Position(2),
             wants: Wants::Wake(at(30_100)),
             status: Some(Status::Pending),
         };
-        assert_eq!(trail.take(at(100)), (vec![entry], started.cursor()));
+        assert_eq!(trail.take(at(100), 9), (vec![entry], started.cursor()));
     }
 
     #[test]
@@ -214,7 +215,7 @@ mod tests {
         let other = log.placed(2, 10);
         trail.push(&other);
         trail.push(&log.event(1, 500, Input::Start));
-        let (taken, done) = trail.take(at(400));
+        let (taken, done) = trail.take(at(400), 9);
         assert_eq!(
             taken.iter().map(|entry| entry.position).collect::<Vec<_>>(),
             [Position(2)]
@@ -224,18 +225,38 @@ mod tests {
     }
 
     #[test]
+    fn a_long_trail_is_taken_in_parts_each_with_its_cursor() {
+        let mut log = Log::new();
+        let mut trail = Trail::new(Cursor::START);
+        let placed: Vec<_> = (1..=5).map(|number| log.placed(number, 0)).collect();
+        for event in &placed {
+            trail.push(event);
+        }
+        for part in placed.chunks(2) {
+            let (taken, done) = trail.take(at(0), 2);
+            assert!(
+                taken
+                    .iter()
+                    .map(|entry| entry.position)
+                    .eq(part.iter().map(|event| event.position))
+            );
+            assert_eq!(Some(done), part.last().map(RecordedEvent::cursor));
+        }
+    }
+
+    #[test]
     fn an_order_that_came_and_went_leaves_no_trace() {
         let mut log = Log::new();
         let mut trail = Trail::new(Cursor::START);
         trail.push(&log.placed(1, 0));
         let gone = log.event(1, 100, cancel());
         trail.push(&gone);
-        assert_eq!(trail.take(at(100)), (vec![], gone.cursor()));
+        assert_eq!(trail.take(at(100), 9), (vec![], gone.cursor()));
         // One whose row may exist is deleted.
         trail.push(&log.placed(2, 200));
-        trail.take(at(200));
+        trail.take(at(200), 9);
         trail.push(&log.event(2, 300, cancel()));
-        let (taken, _) = trail.take(at(300));
+        let (taken, _) = trail.take(at(300), 9);
         assert_eq!(
             taken.iter().map(|entry| entry.wants).collect::<Vec<_>>(),
             [Wants::Nothing]
@@ -269,6 +290,6 @@ mod tests {
         };
         let mut trail = Trail::new(Cursor::START);
         trail.push(&other);
-        assert_eq!(trail.take(at(0)), (vec![], other.cursor()));
+        assert_eq!(trail.take(at(0), 9), (vec![], other.cursor()));
     }
 }
