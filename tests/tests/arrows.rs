@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use serde_json::Value;
 use tiffin_testkit::workspace;
 
 /// What services build on.
@@ -38,31 +39,39 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     ])
 }
 
-fn metadata() -> Metadata {
-    MetadataCommand::new()
+/// Every crate but that of tests, without the `tiffin-` of its name, and the packages that it needs when it is not
+/// under test.
+fn crates() -> BTreeMap<String, BTreeSet<String>> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--no-deps", "--format-version", "1"])
         .current_dir(workspace())
-        .no_deps()
-        .exec()
-        .expect("cargo knows the workspace")
-}
-
-fn short(package: &Package) -> &str {
-    package.name.strip_prefix("tiffin-").unwrap_or(&package.name)
-}
-
-/// All packages but those that are nothing but tests.
-fn packages(metadata: &Metadata) -> impl Iterator<Item = &Package> {
-    let packages = metadata.workspace_packages().into_iter();
-    packages.filter(|package| short(package) != "tests")
-}
-
-/// The packages that a package needs when it is not under test.
-fn needs(package: &Package) -> BTreeSet<&str> {
-    let real = package
-        .dependencies
+        .output()
+        .expect("cargo can be started");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo answers with JSON");
+    let packages = metadata["packages"].as_array().expect("a list of packages");
+    let crates = packages
         .iter()
-        .filter(|dependency| dependency.kind != DependencyKind::Development);
-    real.map(|dependency| dependency.name.as_str()).collect()
+        .map(|package| (short(name(package)).to_owned(), needs(package)));
+    crates.filter(|(name, _)| name != "tests").collect()
+}
+
+fn name(value: &Value) -> &str {
+    value["name"].as_str().expect("a name")
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("tiffin-").unwrap_or(name)
+}
+
+fn needs(package: &Value) -> BTreeSet<String> {
+    let dependencies = package["dependencies"]
+        .as_array()
+        .expect("a list of dependencies");
+    let real = dependencies
+        .iter()
+        .filter(|dependency| dependency["kind"] != "dev");
+    real.map(|dependency| name(dependency).to_owned()).collect()
 }
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -79,31 +88,24 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn crates_depend_on_one_another_as_allowed() {
     let allowed = allowed();
-    for package in packages(&metadata()) {
-        let name = short(package);
+    for (name, needs) in crates() {
         let may = allowed
-            .get(name)
+            .get(name.as_str())
             .unwrap_or_else(|| panic!("{name} has no line in this test"));
-        for need in needs(package) {
-            if let Some(need) = need.strip_prefix("tiffin-") {
-                assert!(may.contains(&need), "{name} may not depend on {need}");
-            }
+        for need in needs.iter().filter_map(|need| need.strip_prefix("tiffin-")) {
+            assert!(may.contains(&need), "{name} may not depend on {need}");
         }
     }
 }
 
 #[test]
 fn nats_and_sql_are_used_where_they_belong() {
-    for package in packages(&metadata()) {
-        let name = short(package);
-        let needs = needs(package);
-        assert!(
-            !needs.contains("async-nats") || ["bus", "tests"].contains(&name),
-            "{name} may not use async-nats"
-        );
-        let may_use_sql = ["eventstore", "api", "orders"].contains(&name);
-        assert!(!needs.contains("sqlx") || may_use_sql, "{name} may not use sqlx");
-    }
+    let users = |package: &str| {
+        let crates = crates().into_iter().filter(|(_, needs)| needs.contains(package));
+        crates.map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(users("async-nats"), ["bus"]);
+    assert_eq!(users("sqlx"), ["eventstore", "orders"]);
 }
 
 #[test]
