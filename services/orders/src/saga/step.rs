@@ -187,8 +187,8 @@ fn tell(id: OrderId, after: &Loaded) {
         .map(TraceParent::trace_id);
     let trace_id = trace_id.unwrap_or_default();
     if after.order.is_finished() {
-        tracing::info!(order.id = %id, order.version = version.get(), trace_id, %status, "order finished");
+        tracing::info!(order.id = %id, order.version = version.get(), trace.id = trace_id, %status, "order finished");
     } else {
-        tracing::debug!(order.id = %id, order.version = version.get(), trace_id, %status, "order moved");
+        tracing::debug!(order.id = %id, order.version = version.get(), trace.id = trace_id, %status, "order moved");
     }
 }
