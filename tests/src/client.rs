@@ -171,7 +171,8 @@ fn is_refused(error: &anyhow::Error) -> bool {
     reasons.into_iter().any(reqwest::Error::is_connect)
 }
 
-fn judge(answer: &Value, field: &str) -> Outcome {
+/// What an execution result says about `field`.
+pub(crate) fn judge(answer: &Value, field: &str) -> Outcome {
     if let Some(error) = answer.pointer("/errors/0") {
         let code = error.pointer("/extensions/code").and_then(Value::as_str);
         return match code {

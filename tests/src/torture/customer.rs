@@ -12,7 +12,7 @@ use super::{
     board::Entry,
     history::{Answer, Seen},
 };
-use crate::client::{After, Client, Outcome};
+use crate::client::{After, Client, Outcome, judge};
 
 /// One customer in so many sends the order once more after it was acknowledged.
 const DOUBTFUL: u32 = 8;
@@ -100,7 +100,15 @@ async fn watch(number: u32, client: &Client, entry: &Entry, id: Uuid) -> Result<
 
 fn see(entry: &Entry, event: &SseEvent) -> Result<()> {
     let result = event.json()?;
-    let update = &result["data"]["onOrderUpdated"];
+    let update = match judge(&result, "onOrderUpdated") {
+        Outcome::Done(update) => update,
+        Outcome::Refused(why) => {
+            let what = format!("a subscription to an acknowledged order was refused: {why}");
+            entry.write().wrong.push(what);
+            bail!("refused: {why}");
+        }
+        Outcome::NotNow(why) | Outcome::Unknown(why) => bail!("not now: {why}"),
+    };
     let version = update["version"].as_u64();
     let Some(version) = version.and_then(|version| u32::try_from(version).ok()) else {
         bail!("not an update: {result}");
