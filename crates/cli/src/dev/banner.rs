@@ -10,6 +10,7 @@ use serde_json::json;
 use tiffin_runtime::Secret;
 
 use super::operator;
+use crate::output;
 
 /// What is running where.
 pub(super) struct Banner {
@@ -24,8 +25,9 @@ pub(super) struct Banner {
 }
 
 impl Banner {
+    /// Says it on standard output; if nobody listens there, everything runs all the same.
     pub(super) fn print(&self, json: bool) {
-        print!("{}", if json { self.json() } else { self.text() });
+        let _unheard = output::line(if json { self.json() } else { self.text() });
     }
 
     fn json(&self) -> String {
@@ -41,7 +43,7 @@ impl Banner {
             "apiKey": self.api_key.expose(),
             "operatorKey": self.operator_key.expose(),
         });
-        format!("{object}\n")
+        object.to_string()
     }
 
     fn text(&self) -> String {
@@ -79,7 +81,6 @@ Both in one, and what happens on the bus:
   nats sub --server {nats} 'order.>' --translate '{program} decode'
 
 Ctrl-C stops everything.
-
 "#,
             sockets = base.replacen("http", "ws", 1),
             data = self.data.display(),

@@ -32,8 +32,8 @@ const PORT: Duration = Duration::from_secs(2);
 /// How long it may take to end in good order.
 const STOP: Duration = Duration::from_secs(5);
 
-/// How long to wait before it is started anew.
-const AGAIN: Duration = Duration::from_millis(200);
+/// How long to wait before it is started anew: at first, and at most while it ends again and again.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// A nats-server that runs.
 pub(super) struct Nats {
@@ -131,11 +131,18 @@ impl Server {
 
     /// Starts it anew whenever it ends, until it is to stop.
     async fn keep(self, mut child: Child, stop: CancellationToken, lifecycle: Lifecycle) {
+        let mut pause = AGAIN.0;
         loop {
+            let started = Instant::now();
             let ended = stop.run_until_cancelled(child.wait()).await;
             let Some(status) = ended else { break };
+            pause = if started.elapsed() > AGAIN.1 {
+                AGAIN.0
+            } else {
+                AGAIN.1.min(pause * 2)
+            };
             tracing::warn!(?status, log = %self.log.display(), "nats-server ended; starting it again");
-            sleep(AGAIN).await;
+            sleep(pause).await;
             match self.spawn() {
                 Ok(again) => child = again,
                 Err(error) => {
