@@ -140,18 +140,20 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
-        let arrival = timeout(self.first_head, arrived.notified());
+        let silent = async {
+            if timeout(self.first_head, arrived.notified()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let mut silent = std::pin::pin!(silent);
         tokio::select! {
             _ended = connection.as_mut() => return,
-            () = self.lifecycle.soft.cancelled() => {}
-            late = arrival => if late.is_err() { return },
-        }
-        tokio::select! {
-            _ended = connection.as_mut() => return,
+            () = silent.as_mut() => return,
             () = self.lifecycle.soft.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             _ended = connection => {}
+            () = silent => {}
             () = self.lifecycle.hard.cancelled() => {}
         }
     }
@@ -213,6 +215,22 @@ mod tests {
             .unwrap()
             .unwrap();
         assert!(answer.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_request_does_not_hold_up_a_stop() {
+        let lifecycle = Lifecycle::new(Duration::from_secs(20));
+        let mut server = HttpServer::bind(&settings(10)).await.unwrap();
+        server.first_head = Duration::from_millis(500);
+        let address = server.address().unwrap();
+        server.serve(Router::new(), &lifecycle);
+        let _silent = TcpStream::connect(address).await.unwrap();
+        while lifecycle.tracker.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        lifecycle.soft.cancel();
+        let ending = timeout(Duration::from_secs(10), lifecycle.finished()).await;
+        assert_eq!(ending.unwrap(), crate::Ending::Clean);
     }
 
     #[tokio::test]
