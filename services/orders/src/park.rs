@@ -18,8 +18,12 @@ use crate::{
 /// What failed, in the words of whoever looks at the list.
 const HANDLER: &str = "the order's saga";
 
+/// The most bytes of a reason: its event has to fit into the log, and its message into the stream, whatever a panic says.
+const REASON: usize = 2_000;
+
 /// Sets an order aside whose handling failed `attempts` times in a row because of `reason`.
 pub(crate) async fn order(saga: &Saga, id: OrderId, reason: &str, attempts: u32) -> Outcome {
+    let reason = short(reason);
     let park = Input::Park {
         what: HANDLER.into(),
         reason: reason.into(),
@@ -73,6 +77,7 @@ pub(crate) async fn message(
     payload: Bytes,
     reason: &str,
 ) -> Result<(), AppendError> {
+    let reason = short(reason);
     let name = name(subject, &payload);
     let encoded = encode_parked_message(&name, subject, payload, reason);
     let event = NewEvent {
@@ -109,4 +114,20 @@ fn name(subject: &str, payload: &[u8]) -> String {
             let _infallible = write!(name, "{byte:02x}");
             name
         })
+}
+
+fn short(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(REASON)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_between_two_characters() {
+        assert_eq!(short("no such step"), "no such step");
+        let long = "ü".repeat(REASON);
+        assert_eq!(short(&format!("x{long}")).len(), REASON - 1);
+    }
 }
