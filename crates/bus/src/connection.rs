@@ -148,6 +148,7 @@ async fn follow(
     state: watch::Sender<State>,
     token: CancellationToken,
 ) {
+    let mut problem = String::new();
     loop {
         let event = tokio::select! {
             () = token.cancelled() => return,
@@ -163,6 +164,7 @@ async fn follow(
                     () = token.cancelled() => return,
                     flushed = client.flush() => if flushed.is_err() { return },
                 }
+                problem.clear();
                 state.send_replace(judge(client.server_info().version, purpose));
             }
             Event::Disconnected | Event::Closed => {
@@ -170,6 +172,11 @@ async fn follow(
                 state.send_replace(State::Disconnected);
             }
             Event::SlowConsumer(_) => warn!(connection = purpose, "messages were dropped: too slow a reader"),
+            // A wrong password, say. Every attempt to connect finds the same, which is told once.
+            event @ (Event::ServerError(_) | Event::ClientError(_)) if event.to_string() != problem => {
+                warn!(connection = purpose, %event, "NATS client");
+                problem = event.to_string();
+            }
             event => debug!(connection = purpose, %event, "NATS client"),
         }
     }
