@@ -5,6 +5,7 @@ mod bombs;
 mod broker_frozen;
 mod nats_cli;
 mod one_key;
+mod readme;
 mod replicas;
 mod restored;
 mod sqlite;
