@@ -85,7 +85,8 @@ pub async fn stream(nats_url: &str, name: &str) -> Result<Vec<Uuid>> {
     let stream = jetstream::new(client).get_stream(name).await?;
     let state = &stream.cached_info().state;
     let mut ids = Vec::new();
-    for sequence in state.first_sequence..=state.last_sequence {
+    // An empty stream's first message is number 0, which cannot be asked for.
+    for sequence in state.first_sequence.max(1)..=state.last_sequence {
         let message = stream.get_raw_message(sequence).await?;
         let id = message.headers.get("ce-id").context("a message without ce-id")?;
         ids.push(id.as_str().parse()?);
