@@ -2,13 +2,26 @@
 
 use std::time::Duration;
 
-use tiffin_testkit::Postgres;
+use futures::future::join_all;
+use serde_json::Value;
+use tiffin_testkit::{Postgres, eventually};
 use tiffin_tests::{
     client::{After, Client, Outcome, id},
     screen::{Clock, Screen, WHOLE, story},
     stack::{Setting, Stack, waits},
     torture::{Ledger, audit, history::Evidence, ledger::Demands},
 };
+
+/// Places ten orders.
+async fn place(client: &Client, product: &str) -> Vec<String> {
+    let mut orders = Vec::new();
+    for number in 0..10 {
+        let key = format!("the key of {product} {number}");
+        let order = client.place(product, &key).await.expect("an order");
+        orders.push(id(&order).to_owned());
+    }
+    orders
+}
 
 async fn delivered(client: &Client, order: &str, clock: Clock) {
     let screen = Screen::new(client, order, After::Version(0), clock)
@@ -29,49 +42,30 @@ async fn a_restored_database_is_noticed_and_everything_goes_on_from_there() {
     };
     let stack = Stack::start(&setting).await.unwrap();
     let (client, clock) = (stack.client(), Clock::read().await.unwrap());
-    let mut kept = Vec::new();
-    for number in 0..10 {
-        let order = client
-            .place("kept", &format!("kept-by-the-backup-{number}"))
-            .await
-            .unwrap();
-        kept.push(id(&order).to_owned());
-    }
+    let kept = place(&client, "kept").await;
     let mut screen = Screen::new(&client, &kept[0], After::Version(1), clock)
         .await
         .unwrap();
     assert_eq!(screen.next().await.unwrap().unwrap().status, "PAID");
     postgres.back_up().await;
-    let mut gone = Vec::new();
-    for number in 0..10 {
-        let order = client
-            .place("gone", &format!("after-the-backup-{number}"))
-            .await
-            .unwrap();
-        gone.push(id(&order).to_owned());
-    }
-    for order in kept.iter().chain(&gone) {
-        delivered(&client, order, clock).await;
-    }
+    let gone = place(&client, "gone").await;
+    let all = kept.iter().chain(&gone);
+    join_all(all.map(|order| delivered(&client, order, clock))).await;
     postgres.restore().await;
 
     // What was open then is open again, and is finished; what came later never was.
-    for order in &kept {
-        delivered(&client, order, clock).await;
-    }
+    join_all(kept.iter().map(|order| delivered(&client, order, clock))).await;
     for order in &gone {
-        let read = tiffin_testkit::eventually!(client.order(order).await, |order| !matches!(
+        let read = eventually!(client.order(order).await, |order| !matches!(
             order,
             Outcome::Unknown(_)
         ));
-        assert_eq!(read, Outcome::Done(serde_json::Value::Null));
+        assert_eq!(read, Outcome::Done(Value::Null));
     }
-    for number in 0..10 {
-        let order = client
-            .place("new", &format!("after-the-restore-{number}"))
-            .await
-            .unwrap();
-        delivered(&client, id(&order), clock).await;
+    let new = place(&client, "new").await;
+    join_all(new.iter().map(|order| delivered(&client, order, clock))).await;
+    for service in stack.services() {
+        assert!(service.process.output().contains("the log was replaced"));
     }
 
     // Every event of the log is on the bus, though the bus also holds what the log has lost.
@@ -84,5 +78,5 @@ async fn a_restored_database_is_noticed_and_everything_goes_on_from_there() {
         assert_eq!(ledger.count("versions not 1..n"), 0, "{ledger}");
         ledger.count("events missing from the two streams")
     };
-    tiffin_testkit::eventually!(missing().await, |missing| *missing == 0);
+    eventually!(missing().await, |missing| *missing == 0);
 }
