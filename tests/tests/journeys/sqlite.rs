@@ -67,7 +67,7 @@ async fn timers_that_were_due_while_the_process_was_down_fire_soon_after_its_sta
     let mut orders = Vec::new();
     for number in 0..20 {
         let order = client
-            .place("soup", &format!("on-one-laptop-{number}"))
+            .place("soup", &format!("on-one-laptop-number-{number}"))
             .await
             .unwrap();
         let mut screen = Screen::new(&client, id(&order), After::Version(1), clock)
