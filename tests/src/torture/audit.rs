@@ -28,7 +28,7 @@ pub async fn head(database_url: &str) -> Result<u64> {
 }
 
 /// The orders' events in the log's order.
-async fn log(database_url: &str) -> Result<Vec<Logged>> {
+pub async fn log(database_url: &str) -> Result<Vec<Logged>> {
     let store = EventStore::open(Config::new(database_url.parse()?)).await?;
     let mut events = Vec::new();
     let mut after = Position::START;
