@@ -111,6 +111,9 @@ pub struct NatsSettings {
     pub stream_replicas: usize,
 }
 
+/// How many characters an API key in the settings has at least.
+const SHORTEST_KEY: usize = 16;
+
 /// Which API keys are accepted.
 #[derive(Clone, Debug, Default, Args)]
 pub struct KeySettings {
@@ -131,10 +134,23 @@ impl KeySettings {
     where
         R: Clone + FromStr<Err: Display> + Send + Sync + 'static,
     {
-        let customers = self.api_key.clone().map(|key| (key, "customer", customer));
-        let operators = self.operator_key.clone().map(|key| (key, "operator", operator));
+        let customers =
+            usable("TIFFIN_API_KEY", self.api_key.as_ref())?.map(|key| (key, "customer", customer));
+        let operators =
+            usable("TIFFIN_OPERATOR_KEY", self.operator_key.as_ref())?.map(|key| (key, "operator", operator));
         Keys::load(self.keys.as_deref(), customers.into_iter().chain(operators))
     }
+}
+
+/// The key, unless it is one that everybody can guess or that no header can carry.
+fn usable(setting: &str, key: Option<&Secret>) -> Result<Option<Secret>, Error> {
+    let Some(key) = key else { return Ok(None) };
+    let text = key.expose();
+    if text.len() < SHORTEST_KEY || !text.chars().all(|letter| letter.is_ascii_graphic()) {
+        let rule = format!("a key has at least {SHORTEST_KEY} printable characters and no blanks");
+        return Err(Error::setting(setting, rule));
+    }
+    Ok(Some(key.clone()))
 }
 
 fn grace(text: &str) -> Result<Duration, String> {
@@ -148,5 +164,30 @@ fn ratio(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
         _ => Err("not a number from 0 to 1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(key: &str) -> Result<Keys<String>, Error> {
+        let settings = KeySettings {
+            api_key: Some(Secret::new(key)),
+            ..KeySettings::default()
+        };
+        settings.load("customer".to_owned(), "operator".to_owned())
+    }
+
+    #[test]
+    fn a_key_that_opens_everything_to_everybody_or_fits_no_header_is_refused() {
+        for key in ["", "                    ", "short", "a key with blanks in it"] {
+            let refused = loaded(key).err().map(|error| error.to_string());
+            assert!(
+                refused.is_some_and(|text| text.starts_with("TIFFIN_API_KEY: ")),
+                "{key:?}"
+            );
+        }
+        assert!(loaded("da2-tiffindevelopmentkey000000").is_ok());
     }
 }
