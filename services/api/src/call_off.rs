@@ -71,6 +71,13 @@ fn request(caller: &Caller, id: OrderId, note: Option<String>) -> Result<v1::Can
         .hint("Shorten the note.")
         .field("input.note"));
     }
+    if note.chars().any(char::is_control) {
+        return Err(
+            Error::new(ErrorCode::BadUserInput, "A note has no control characters.")
+                .hint("Write the note in one line of plain text.")
+                .field("input.note"),
+        );
+    }
     let reason = match caller.principal.role {
         Role::Customer => v1::Reason::CancelledByCustomer,
         Role::Kitchen | Role::Courier | Role::Operator | Role::Service => v1::Reason::CancelledByStaff,
@@ -135,6 +142,12 @@ mod tests {
     fn a_note_has_at_most_500_characters() {
         assert!(asked(Role::Customer, &"ü".repeat(500)).is_ok());
         let refused = asked(Role::Customer, &"ü".repeat(501)).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::BadUserInput);
+    }
+
+    #[test]
+    fn a_note_has_no_control_characters() {
+        let refused = asked(Role::Customer, "a\u{1b}[31mred").unwrap_err();
         assert_eq!(refused.code(), ErrorCode::BadUserInput);
     }
 

@@ -173,6 +173,12 @@ fn cancellation(command: &v1::CancelOrderRequest) -> Result<(Input, Actor), v1::
             "Shorten the note.",
         ));
     }
+    if note.chars().any(char::is_control) {
+        return Err(wrong(
+            "note: it has control characters",
+            "Write the note in one line of plain text.",
+        ));
+    }
     let note = (!note.is_empty()).then(|| note.into());
     Ok((Input::Cancel { reason, note }, actor))
 }
