@@ -49,6 +49,9 @@ impl Nats {
         data: &Path,
         lifecycle: &Lifecycle,
     ) -> anyhow::Result<Self> {
+        if listen.port() == 0 {
+            return Err(Error::setting("TIFFIN_NATS_LISTEN", "name a port other than 0").into());
+        }
         let server = Server {
             program: find::nats_server()?,
             listen,
