@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    http::{HeaderValue, header::CONNECTION},
+    response::Response,
+};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -24,6 +28,10 @@ const FIRST_HEAD: Duration = Duration::from_secs(5);
 /// How long a connection may be idle between two requests, the head of the second included. It is above the 60 s that
 /// common load balancers keep idle connections for, so that they never send a request into a connection being closed.
 const IDLE: Duration = Duration::from_secs(75);
+
+/// How long an idle connection is kept after the stop began. Closed at once, it might be closed on a request that was
+/// just sent, of which the client could not tell whether it was carried out.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Listens on `address`; an error names `setting` as where to change it.
 pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Error> {
@@ -89,17 +97,18 @@ impl HttpServer {
     async fn accept(self, shared: Arc<Connection>) {
         let soft = shared.lifecycle.soft.clone();
         while let Some((stream, permit)) = soft.run_until_cancelled(self.next()).await {
-            let (shared, tls) = (Arc::clone(&shared), self.tls.clone());
-            let tracker = shared.lifecycle.tracker.clone();
-            tracker.spawn(async move {
-                let Some(tls) = tls else {
-                    return shared.answer(Held::new(stream, permit)).await;
-                };
-                // A failed or slow handshake is the client's affair.
-                if let Ok(Ok(stream)) = timeout(shared.first_head, tls.accept(stream)).await {
-                    shared.answer(Held::new(stream, permit)).await;
-                }
-            });
+            take(&shared, self.tls.clone(), stream, permit);
+        }
+        // Clients whose connections the kernel has taken already may have sent their requests.
+        let Ok(waiting) = self.listener.into_std() else {
+            return;
+        };
+        while let Ok((stream, _peer)) = waiting.accept()
+            && let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned()
+            && stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            take(&shared, self.tls.clone(), stream, permit);
         }
     }
 
@@ -125,14 +134,34 @@ impl HttpServer {
     }
 }
 
+fn take(shared: &Arc<Connection>, tls: Option<TlsAcceptor>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    let shared = Arc::clone(shared);
+    let tracker = shared.lifecycle.tracker.clone();
+    tracker.spawn(async move {
+        let Some(tls) = tls else {
+            return shared.answer(Held::new(stream, permit)).await;
+        };
+        // A failed or slow handshake is the client's affair.
+        if let Ok(Ok(stream)) = timeout(shared.first_head, tls.accept(stream)).await {
+            shared.answer(Held::new(stream, permit)).await;
+        }
+    });
+}
+
 impl Connection {
     async fn answer(&self, stream: Held<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>) {
         let arrived = Arc::new(Notify::new());
         let first = Arc::clone(&arrived);
         let router = TowerToHyperService::new(self.router.clone().into_service::<Incoming>());
+        let soft = self.lifecycle.soft.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             first.notify_one();
-            hyper::service::Service::call(&router, request)
+            let (answer, soft) = (hyper::service::Service::call(&router, request), soft.clone());
+            async move {
+                answer
+                    .await
+                    .map(|answer| if soft.is_cancelled() { last(answer) } else { answer })
+            }
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(IDLE);
@@ -149,7 +178,14 @@ impl Connection {
         tokio::select! {
             _ended = connection.as_mut() => return,
             () = silent.as_mut() => return,
-            () = self.lifecycle.soft.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = self.lifecycle.soft.cancelled() => {}
+        }
+        // The client may have sent a request that is still under way, and is told with its answer to go elsewhere.
+        tokio::select! {
+            _ended = connection.as_mut() => return,
+            () = silent.as_mut() => return,
+            () = tokio::time::sleep(LINGER) => connection.as_mut().graceful_shutdown(),
+            () = self.lifecycle.hard.cancelled() => return,
         }
         tokio::select! {
             _ended = connection => {}
@@ -157,6 +193,13 @@ impl Connection {
             () = self.lifecycle.hard.cancelled() => {}
         }
     }
+}
+
+/// Tells the client not to use the connection again.
+fn last(mut answer: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().entry(CONNECTION).or_insert(close);
+    answer
 }
 
 #[cfg(test)]
@@ -250,6 +293,22 @@ mod tests {
         );
         drop(first);
         timeout(Duration::from_secs(10), answered).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_that_meets_the_stop_is_answered_as_its_connections_last() {
+        let (address, lifecycle) = server(10, Router::new().route("/", get(async || "done"))).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(REQUEST).await.unwrap();
+        read_until(&mut stream, "done").await;
+        lifecycle.soft.cancel();
+        stream.write_all(REQUEST).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.contains("connection: close") && answer.ends_with("done"),
+            "{answer}"
+        );
     }
 
     #[tokio::test]
