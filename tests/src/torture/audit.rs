@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use async_nats::jetstream;
 use tiffin_eventstore::{Config, Direction, EventStore, Position, RecordedEvent};
 use tiffin_proto::{Envelope, decode_bus, kind, public, v1};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::history::{Evidence, Logged};
@@ -63,6 +64,7 @@ fn logged(event: &RecordedEvent) -> Result<Option<Logged>> {
         revision: event.revision.0,
         creates,
         visible: visible.map(|(version, status)| (version.get(), status.as_str().to_owned())),
+        committed: (event.created_at - OffsetDateTime::UNIX_EPOCH).try_into()?,
         label,
         published: public.is_some(),
     }))

@@ -1,6 +1,9 @@
 //! Each promise, as a function from the evidence to the sentences that say where it was broken.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use uuid::Uuid;
 
@@ -11,6 +14,9 @@ use super::{
 
 /// The states that an order never leaves.
 const FINAL: [&str; 2] = ["DELIVERED", "CANCELLED"];
+
+/// No recovery takes so long, and no step of the long form is so short that the next would make up for a miss.
+const LATE: Duration = Duration::from_secs(10);
 
 type Streams<'a> = HashMap<Uuid, Vec<&'a Logged>>;
 
@@ -29,6 +35,7 @@ pub(super) fn lines(evidence: &Evidence) -> Vec<Line> {
         ("updates repeated", updates.repeated),
         ("updates out of order", updates.disordered),
         ("updates unlike the log", updates.unlike),
+        ("updates more than 10 s late", late(placements, &streams)),
         ("events missing from the two streams", copies.missing),
         ("events in the two streams twice or without cause", copies.extra),
         ("events out of order in the two streams", copies.disordered),
@@ -180,6 +187,36 @@ impl Updates {
         missed.sort_unstable();
         self.missed.extend(missed.into_iter().map(what));
     }
+}
+
+/// The updates that were long under way, though their subscribers were there. The two clocks are brought together by
+/// the quickest update of all.
+fn late(placements: &[Placement], streams: &Streams<'_>) -> Vec<String> {
+    let mut ways = Vec::new();
+    for placed in placements {
+        let events = placed.id().and_then(|id| streams.get(&id)).into_iter().flatten();
+        let committed: HashMap<u32, Duration> = events
+            .filter_map(|event| Some((event.version()?, event.committed)))
+            .collect();
+        for seen in &placed.seen {
+            if let Some(committed) = committed.get(&seen.version) {
+                ways.push((placed, seen, *committed));
+            }
+        }
+    }
+    // The time of the run's start by the database's clock, if the quickest update took no time.
+    let start = ways
+        .iter()
+        .map(|(_, seen, committed)| committed.saturating_sub(seen.at))
+        .max();
+    let start = start.unwrap_or_default();
+    let late = ways.into_iter().filter_map(|(placed, seen, committed)| {
+        // Nobody can watch an order before its id is known.
+        let possible = committed.saturating_sub(start).max(placed.acknowledged?);
+        let way = seen.at.saturating_sub(possible);
+        (way > LATE).then(|| format!("{}: version {} after {way:.1?}", placed.label, seen.version))
+    });
+    late.collect()
 }
 
 /// What the broker's streams should hold, against what they hold.

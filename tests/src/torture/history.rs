@@ -75,6 +75,8 @@ pub struct Logged {
     pub creates: bool,
     /// The version and the status after it, if a customer can see it.
     pub visible: Option<(u32, String)>,
+    /// When it was committed, by the database's clock: since 1970.
+    pub committed: Duration,
     /// The label that it carries, if it carries the order.
     pub label: Option<String>,
     /// Whether it belongs into a stream of the broker.

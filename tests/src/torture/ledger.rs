@@ -173,6 +173,7 @@ mod tests {
             revision: u64::from(version) - 1,
             creates: version == 1,
             visible: Some((version, (*status).to_owned())),
+            committed: second(1_000_000 + number + u64::from(version)),
             label: Some(format!("dish {number}")),
             published: true,
         })
@@ -301,6 +302,17 @@ mod tests {
                 ("updates unlike the log", 1)
             ]
         );
+    }
+
+    #[test]
+    fn an_update_is_late_by_the_time_from_its_commit_or_from_when_its_order_was_known() {
+        let lines = broken(|run| {
+            run.placements[0].seen[2].at += second(11);
+            run.placements[1].seen[2].at += second(9);
+            run.placements[2].seen[2].at += second(11);
+            run.placements[2].acknowledged = Some(second(8));
+        });
+        assert_eq!(lines, [("updates more than 10 s late", 1)]);
     }
 
     #[test]

@@ -105,7 +105,22 @@ fn faults(dice: &mut StdRng, plan: &Plan) -> Vec<Fault> {
     faults.extend(vec![Fault::Wipe; plan.wipes]);
     faults.extend(vec![Fault::RestartDatabase; plan.restarts]);
     faults.shuffle(dice);
+    spare_the_notifier_at_the_end(&mut faults);
     faults
+}
+
+/// A notifier that is killed forgets what it has missed, for its subscribers then read everything anew. So that a miss
+/// shows, the last third of the faults kills nats-server in its place.
+fn spare_the_notifier_at_the_end(faults: &mut [Fault]) {
+    let is = |victim| move |fault: &Fault| *fault == Fault::Kill(victim);
+    let (earlier, last) = faults.split_at_mut(faults.len() * 2 / 3);
+    for fault in last.iter_mut().filter(|fault| is(Victim::Notifier)(fault)) {
+        let nats = earlier.iter().position(is(Victim::Nats));
+        let other = || earlier.iter().position(|fault| !is(Victim::Notifier)(fault));
+        if let Some(index) = nats.or_else(other) {
+            std::mem::swap(fault, &mut earlier[index]);
+        }
+    }
 }
 
 /// Marks `count` kills; never the first fault, which has none before it.
@@ -154,6 +169,8 @@ mod tests {
             assert_eq!(early.len(), 38);
             assert!(early.iter().all(|strike| matches!(strike.fault, Fault::Kill(_))));
             assert!(!strikes[0].early);
+            let notifier = Fault::Kill(Victim::Notifier);
+            assert!(strikes[71..].iter().all(|strike| strike.fault != notifier));
         }
     }
 
