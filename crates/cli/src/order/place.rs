@@ -1,6 +1,6 @@
 //! `tiffin order place`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
     })?;
     if settings.watch {
         let id = super::word(&order["id"]);
-        return super::watch::follow(&settings.server, &id, Some(1), json).await;
+        return super::watch::follow(&settings.server, &id, Some(1), Some(Instant::now()), json).await;
     }
     Ok(())
 }

@@ -40,25 +40,26 @@ pub(crate) struct Settings {
 }
 
 pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
-    follow(&settings.server, &settings.id, settings.after_version, json).await
+    follow(&settings.server, &settings.id, settings.after_version, None, json).await
 }
 
 /// Prints every change until the order is finished; takes up a lost connection after the last change that was seen.
+/// `there`: when the server was seen last, if it was.
 pub(super) async fn follow(
     server: &Server,
     id: &str,
     after_version: Option<i32>,
+    mut there: Option<Instant>,
     json: bool,
 ) -> Result<(), Failure> {
     let variables = json!({ "id": id, "afterVersion": after_version });
     let mut last = None;
-    let mut connected = None;
     loop {
         let failure = match server.subscribe(last.as_deref(), WATCH, &variables).await {
             Ok(answer) => {
                 let mut events = Events::new(answer);
                 let ended = show(&mut events, json).await;
-                connected = Some(Instant::now());
+                there = Some(Instant::now());
                 last = events.last_id().or(last);
                 match ended {
                     Ok(()) => return Ok(()),
@@ -68,7 +69,7 @@ pub(super) async fn follow(
             Err(failure) => failure,
         };
         // A server that was there before may come back; one that never was is probably another mistake.
-        let worth_it = connected.is_some_and(|at: Instant| at.elapsed() < PATIENCE);
+        let worth_it = there.is_some_and(|at: Instant| at.elapsed() < PATIENCE);
         if !failure.retryable() || !worth_it {
             return Err(failure);
         }
