@@ -17,6 +17,7 @@ const COMMON: &[&str] = &[
     "graphql",
     "graphql-transport",
     "order",
+    "platform",
     "proto",
     "runtime",
 ];
@@ -31,6 +32,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("proto", vec!["order"]),
         ("graphql", vec!["order"]),
         ("bus", vec!["eventstore"]),
+        ("platform", vec!["bus", "eventstore", "runtime"]),
         ("api", COMMON.to_vec()),
         ("orders", COMMON.to_vec()),
         ("notifier", COMMON.to_vec()),

@@ -1,6 +1,6 @@
 //! One connection to NATS, whose state is a watch and which never makes its user wait for a server.
 
-use std::{future, time::Duration};
+use std::{fmt, future, time::Duration};
 
 use async_nats::{Client, ConnectOptions, Event, jetstream};
 use tokio::sync::{mpsc, watch};
@@ -59,6 +59,22 @@ impl State {
     /// Whether the server can be used.
     pub fn is_connected(&self) -> bool {
         matches!(self, State::Connected { .. })
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnected => f.write_str("disconnected"),
+            Self::Refused { version } => {
+                let (major, minor) = OLDEST_SERVER;
+                write!(
+                    f,
+                    "the server's version {version} is too old: {major}.{minor} or later is needed"
+                )
+            }
+            Self::Connected { version } => write!(f, "connected to {version}"),
+        }
     }
 }
 

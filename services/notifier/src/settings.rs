@@ -1,9 +1,9 @@
 //! The settings of the program `tiffin-notifier`.
 
 use clap::Parser;
-use tiffin_eventstore::DatabaseUrl;
 use tiffin_graphql_transport::SettingsArgs;
-use tiffin_runtime::{Common, HttpSettings, KeySettings, NatsSettings};
+use tiffin_platform::PlatformSettings;
+use tiffin_runtime::{Common, HttpSettings, KeySettings};
 
 /// Answers GraphQL subscriptions, over WebSocket at /graphql/ws and server-sent events at /graphql/stream.
 ///
@@ -14,26 +14,20 @@ use tiffin_runtime::{Common, HttpSettings, KeySettings, NatsSettings};
 pub struct Settings {
     /// What all services have.
     #[command(flatten)]
-    pub common: Common,
+    pub platform: PlatformSettings,
     /// Where subscriptions are answered.
     #[command(flatten)]
     pub http: HttpSettings,
     /// What they may ask for.
     #[command(flatten)]
     pub transport: SettingsArgs,
-    /// The bus.
-    #[command(flatten)]
-    pub nats: NatsSettings,
     /// Who may subscribe.
     #[command(flatten)]
     pub keys: KeySettings,
-    /// The database that holds the log: a postgres:// URL.
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: DatabaseUrl,
 }
 
 impl tiffin_runtime::Settings for Settings {
     fn common(&self) -> &Common {
-        &self.common
+        &self.platform.common
     }
 }

@@ -10,9 +10,13 @@ mod park;
 mod relay;
 mod requests;
 mod saga;
+mod serve;
+mod settings;
 mod start;
 mod tables;
 mod wakeups;
 
-pub use config::{Config, SagaSettings};
-pub use start::{Deps, StartError, migrate, start};
+pub use config::Config;
+pub use serve::serve;
+pub use settings::{SagaSettings, Settings};
+pub use start::{Dependencies, StartError, migrate, start};

@@ -18,7 +18,7 @@ use crate::{
 
 /// What the service works with; one process may run several services over the same.
 #[derive(Clone)]
-pub struct Deps {
+pub struct Dependencies {
     /// The log of all events.
     pub store: EventStore,
     /// The way to the other services.
@@ -49,12 +49,12 @@ pub async fn migrate(url: &DatabaseUrl) -> Result<(), MigrateError> {
 /// # Errors
 /// If its tables cannot be opened or are not those of this version, or if the workflow cannot be put into the log.
 pub async fn start(
-    deps: Deps,
+    dependencies: Dependencies,
     config: Config,
     lifecycle: &Lifecycle,
     registry: &mut Registry,
 ) -> Result<(), StartError> {
-    let Deps { store, bus } = deps;
+    let Dependencies { store, bus } = dependencies;
     let stop = || lifecycle.soft.clone();
     let derived = Derived::open(&store, SCHEMA, MIGRATIONS).await?;
     let workflows = Workflows::new(store.clone(), config.workflow, config.speed);

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, State};
 use tiffin_eventstore::{DatabaseUrl, EventStore};
 use tiffin_graphql::Role;
-use tiffin_runtime::{Error, HttpServer, Keys, Process, Readiness};
-use tokio_util::task::TaskTracker;
+use tiffin_platform::Platform;
+use tiffin_runtime::{Error, HttpServer, Keys, Process};
 
 use crate::migrate;
 
@@ -32,24 +31,21 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
     let lifecycle = &process.lifecycle;
     migrate::all(&plan.database).await?;
     let postgres = matches!(plan.database, DatabaseUrl::Postgres(_));
-    let store = EventStore::open(tiffin_eventstore::Config::new(plan.database)).await?;
-    let bus = connect(plan.nats_url, process).await?;
-    let mut registry = Registry::default();
-    store.register(&mut registry);
-    bus.register(&mut registry);
-    let soft = || lifecycle.soft.clone();
-    lifecycle.spawn("keys", plan.keys.clone().follow(soft()));
+    let mut platform = Platform::open("tiffin", plan.database, &plan.nats_url, lifecycle).await?;
+    refuse_old(&platform.bus).await?;
+    let (store, bus) = (platform.store.clone(), platform.bus.clone());
+    lifecycle.spawn("keys", plan.keys.clone().follow(lifecycle.soft.clone()));
     if postgres {
         // Services of other processes may work on the same database.
-        let announce = tiffin_bus::announce_commits(bus.clone(), store.clone(), soft());
-        lifecycle.spawn("announcements", announce);
+        platform.announce_commits(lifecycle);
     }
 
-    let orders = tiffin_orders::Deps {
+    let registry = &mut platform.registry;
+    let orders = tiffin_orders::Dependencies {
         store: store.clone(),
         bus: bus.clone(),
     };
-    tiffin_orders::start(orders, plan.saga, lifecycle, &mut registry).await?;
+    tiffin_orders::start(orders, plan.saga, lifecycle, registry).await?;
     let api = tiffin_api::Dependencies {
         store: store.clone(),
         bus: bus.clone(),
@@ -60,58 +56,27 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
         transport: plan.transport.clone(),
         ..tiffin_api::Config::default()
     };
-    let queries = tiffin_api::start(api, config, lifecycle, &mut registry).await?;
+    let queries = tiffin_api::start(api, config, lifecycle, registry).await?;
     let notifier = tiffin_notifier::Dependencies {
         store: store.clone(),
-        bus: bus.clone(),
+        bus,
         keys: plan.keys,
     };
     let config = tiffin_notifier::Config {
         transport: plan.transport,
     };
-    let subscriptions = tiffin_notifier::start(notifier, config, lifecycle, &mut registry);
-    process.admin.serve(registry, readiness(store.clone(), bus));
+    let subscriptions = tiffin_notifier::start(notifier, config, lifecycle, registry);
+    platform.show(&process.admin);
     http.serve(queries.merge(subscriptions), lifecycle);
     Ok(Services { store })
 }
 
-/// Connects, and waits a moment so that a server which is too old is noticed.
-async fn connect(url: String, process: &Process) -> anyhow::Result<Bus> {
-    let config = tiffin_bus::Config {
-        url,
-        name: "tiffin".to_owned(),
-    };
-    // Not the lifecycle's tracker: all others use the bus until they have ended.
-    let bus = Bus::connect(config, &TaskTracker::new(), process.lifecycle.hard.clone())
-        .await
-        .map_err(|error| Error::setting("TIFFIN_NATS_URL", error))?;
+/// Waits a moment for the server, so that one which is too old is noticed.
+async fn refuse_old(bus: &Bus) -> Result<(), Error> {
     let mut state = bus.state();
     let known = state.wait_for(|state| *state != State::Disconnected);
-    if let Ok(Ok(state)) = tokio::time::timeout(PATIENCE, known).await
-        && let State::Refused { version } = &*state
-    {
-        let reason = format!("the nats-server there is of version {version}; 2.14 or later is needed");
-        return Err(Error::setting("TIFFIN_NATS_URL", reason).into());
+    match tokio::time::timeout(PATIENCE, known).await {
+        Ok(Ok(state)) if !state.is_connected() => Err(Error::setting("TIFFIN_NATS_URL", &*state)),
+        _ => Ok(()),
     }
-    Ok(bus)
-}
-
-/// Ready is what can read the log; NATS is reported beside it.
-fn readiness(store: EventStore, bus: Bus) -> Readiness {
-    let log = move || {
-        let store = store.clone();
-        async move {
-            let head = store.head().await.map_err(|error| error.to_string())?;
-            Ok(format!("log at {}", head.position))
-        }
-    };
-    let nats = move || {
-        let answer = match &*bus.state().borrow() {
-            State::Connected { version } => Ok(format!("connected to {version}")),
-            State::Refused { version } => Err(format!("version {version} is too old")),
-            State::Disconnected => Err("disconnected".to_owned()),
-        };
-        std::future::ready(answer)
-    };
-    Readiness::default().needs("database", log).reports("nats", nats)
 }

@@ -11,7 +11,7 @@ use tiffin_eventstore::{
     RecordedEvent, Revision, StreamName, Urgency,
 };
 use tiffin_order::{Fact, NewFact, Order, OrderId, Owner, Products, Status, Workflow};
-use tiffin_orders::{Config, Deps};
+use tiffin_orders::{Config, Dependencies};
 use tiffin_proto::{Context, Envelope, apply, bus_payload, encode, kind, public};
 use tiffin_runtime::{Ending, Lifecycle};
 use tiffin_testkit::{NatsServer, Postgres, eventually};
@@ -121,7 +121,7 @@ impl World {
     pub(crate) async fn replica(&self, waits: [u32; 4]) -> Replica {
         let lifecycle = Lifecycle::new(Duration::from_secs(5));
         let mut registry = Registry::default();
-        let deps = Deps {
+        let dependencies = Dependencies {
             store: self.another_store().await,
             bus: self.bus.clone(),
         };
@@ -129,7 +129,7 @@ impl World {
             workflow: workflow(waits),
             ..Config::default()
         };
-        tiffin_orders::start(deps, config, &lifecycle, &mut registry)
+        tiffin_orders::start(dependencies, config, &lifecycle, &mut registry)
             .await
             .unwrap();
         eventually!(

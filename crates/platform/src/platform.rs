@@ -1,0 +1,98 @@
+//! The log and the bus of a process, and what is told of them at its admin port.
+
+use std::future;
+
+use prometheus_client::registry::Registry;
+use tiffin_bus::Bus;
+use tiffin_eventstore::{DatabaseUrl, EventStore};
+use tiffin_runtime::{Admin, Error, Lifecycle, Readiness};
+use tokio_util::task::TaskTracker;
+
+use crate::PlatformSettings;
+
+/// What the services of one process share.
+pub struct Platform {
+    /// The log of all events.
+    pub store: EventStore,
+    /// The way to other services.
+    pub bus: Bus,
+    /// What the process measures; that of the log and the bus is in it already.
+    pub registry: Registry,
+}
+
+impl Platform {
+    /// Opens what the settings of a service name, whose own name is `name`.
+    ///
+    /// # Errors
+    /// A setting that is wrong, SQLite among them, since other processes work on the log too; a database that is not
+    /// as it must be.
+    pub async fn of_service(
+        name: &str,
+        settings: &PlatformSettings,
+        lifecycle: &Lifecycle,
+    ) -> anyhow::Result<Self> {
+        let database = &settings.database_url;
+        if matches!(database, DatabaseUrl::Sqlite(_)) {
+            let reason = "SQLite serves one process only: run `tiffin dev`, or name a PostgreSQL database";
+            return Err(Error::setting("DATABASE_URL", reason).into());
+        }
+        Self::open(name, database.clone(), settings.nats.nats_url.expose(), lifecycle).await
+    }
+
+    /// Opens the log and begins to connect to NATS, under this name; that NATS is away is no error.
+    ///
+    /// # Errors
+    /// A NATS URL that is none, a database that is not as it must be.
+    pub async fn open(
+        name: &str,
+        database: DatabaseUrl,
+        nats_url: &str,
+        lifecycle: &Lifecycle,
+    ) -> anyhow::Result<Self> {
+        let store = EventStore::open(tiffin_eventstore::Config::new(database)).await?;
+        let nats = tiffin_bus::Config {
+            url: nats_url.to_owned(),
+            name: name.to_owned(),
+        };
+        // Not the lifecycle's tracker: the bus serves all others and is the last to go, so nobody waits for it.
+        let bus = Bus::connect(nats, &TaskTracker::new(), lifecycle.hard.clone())
+            .await
+            .map_err(|error| Error::setting("TIFFIN_NATS_URL", error))?;
+        let mut registry = Registry::default();
+        store.register(&mut registry);
+        bus.register(&mut registry);
+        Ok(Self { store, bus, registry })
+    }
+
+    /// Tells the other processes on the same log of this one's commits, and hears of theirs.
+    pub fn announce_commits(&self, lifecycle: &Lifecycle) {
+        let (bus, store) = (self.bus.clone(), self.store.clone());
+        let announcing = tiffin_bus::announce_commits(bus, store, lifecycle.soft.clone());
+        lifecycle.spawn("announcements", announcing);
+    }
+
+    /// Shows what the process measures, and whether it is ready: that is whoever can read the log. NATS is reported
+    /// beside it.
+    pub fn show(self, admin: &Admin) {
+        let Self { store, bus, registry } = self;
+        let readiness = Readiness::default()
+            .needs("database", move || log(store.clone()))
+            .reports("nats", move || future::ready(nats(&bus)));
+        admin.serve(registry, readiness);
+    }
+}
+
+async fn log(store: EventStore) -> Result<String, String> {
+    let head = store.head().await.map_err(|error| error.to_string())?;
+    Ok(format!("log at {}", head.position))
+}
+
+fn nats(bus: &Bus) -> Result<String, String> {
+    let state = bus.state();
+    let state = state.borrow();
+    if state.is_connected() {
+        Ok(state.to_string())
+    } else {
+        Err(state.to_string())
+    }
+}
