@@ -27,12 +27,14 @@ struct Inner {
 impl Bus {
     /// Begins to connect and returns at once, also while NATS is down; [`Bus::state`] tells how it goes.
     ///
-    /// The bus' own tasks run on `tracker` until `token` is cancelled; give it the token that is cancelled last.
+    /// The bus' own tasks run on `tracker` until `token` is cancelled; give it the token that is cancelled last. If one
+    /// of them ends before, so does the bus.
     pub async fn connect(
         config: Config,
         tracker: &TaskTracker,
         token: CancellationToken,
     ) -> Result<Bus, ConfigError> {
+        let token = token.child_token();
         let publish = Connection::open(&config, "publish", tracker, token.clone()).await?;
         let consume = Connection::open(&config, "consume", tracker, token.clone()).await?;
         let metrics = Metrics::default();
@@ -42,7 +44,7 @@ impl Bus {
             consume: consume.state.clone(),
             state: sender,
         };
-        tracker.spawn(both.follow(metrics.clone(), token.clone()));
+        tracker.spawn(vital(token.clone(), both.follow(metrics.clone(), token.clone())));
         let tracker = tracker.clone();
         Ok(Bus(Arc::new(Inner {
             publish,
@@ -57,6 +59,12 @@ impl Bus {
     /// The state of both connections together: connected only while both are.
     pub fn state(&self) -> watch::Receiver<State> {
         self.0.state.clone()
+    }
+
+    /// Ends when the bus is stopped: by its token, or because one of its own tasks has ended by a fault. A process that
+    /// did not ask for it hears nothing any more.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        self.0.token.clone().cancelled_owned()
     }
 
     /// Makes the metrics of the bus and of all its components visible.
@@ -83,6 +91,12 @@ impl Bus {
     pub(crate) fn token(&self) -> &CancellationToken {
         &self.0.token
     }
+}
+
+/// Runs a task without which the bus is no use: however it ends, the bus is stopped.
+pub(crate) async fn vital(token: CancellationToken, task: impl Future<Output = ()>) {
+    let _token = token.drop_guard();
+    task.await;
 }
 
 /// Joins the two connections' states into one.
@@ -121,6 +135,24 @@ fn together(one: State, other: State) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_stops_the_bus_and_nothing_above_it() {
+        let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
+        let config = Config {
+            url: "127.0.0.1:1".to_owned(),
+            name: "test".to_owned(),
+        };
+        let bus = Bus::connect(config, &tracker, token.clone()).await.unwrap();
+        let closed = bus.closed();
+        tokio::pin!(closed);
+        assert!(futures::poll!(&mut closed).is_pending());
+        tracker.spawn(vital(bus.token().clone(), async { panic!("a bug") }));
+        closed.await;
+        assert!(!token.is_cancelled());
+        tracker.close();
+        tracker.wait().await;
+    }
 
     #[test]
     fn both_connections_are_needed_to_be_connected() {

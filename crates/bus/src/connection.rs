@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
-use crate::backoff;
+use crate::{backoff, bus::vital};
 
 /// The oldest server that is accepted: major and minor version.
 const OLDEST_SERVER: (u64, u64) = (2, 14);
@@ -106,7 +106,8 @@ impl Connection {
             .await
             .map_err(ConfigError::Url)?;
         let (sender, state) = watch::channel(State::Disconnected);
-        tracker.spawn(follow(client.clone(), purpose, received, sender, token));
+        let follower = follow(client.clone(), purpose, received, sender, token.clone());
+        tracker.spawn(vital(token, follower));
         let jetstream = jetstream::ContextBuilder::new()
             .timeout(ACK_TIMEOUT)
             .ack_timeout(ACK_TIMEOUT)

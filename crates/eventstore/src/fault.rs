@@ -1,6 +1,15 @@
-//! Faults of the database, and whether they pass by themselves.
+//! Faults of the database, whether they pass by themselves, and trying again.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::ReadError;
+
+/// How long a read is repeated while the database does not answer.
+const READ_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A fault of the database or of the way to it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -73,6 +82,24 @@ impl Backoff {
     pub(crate) async fn pause(&mut self) {
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 2).min(Duration::from_secs(1));
+    }
+}
+
+/// Repeats a read for a while: after a restart of the server each pooled connection fails once. (Not an async closure:
+/// the future of one is not known to be `Send`, so that nobody could read in a task of their own.)
+pub(crate) async fn patiently<T, F>(mut read: impl FnMut() -> F) -> Result<T, ReadError>
+where
+    F: Future<Output = Result<T, ReadError>>,
+{
+    let start = Instant::now();
+    let mut backoff = Backoff::new();
+    loop {
+        match read().await {
+            Err(ReadError::Unavailable(fault)) if fault.passes() && start.elapsed() < READ_PATIENCE => {
+                backoff.pause().await;
+            }
+            done => return done,
+        }
     }
 }
 

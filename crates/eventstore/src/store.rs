@@ -1,10 +1,9 @@
 //! The event store as its users see it.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 use time::OffsetDateTime;
@@ -17,15 +16,12 @@ use crate::{
     backend::{Backend, Read},
     clock::Clock,
     database::{self, Database},
-    fault::Backoff,
+    fault::patiently,
     metrics::Metrics,
     migrate,
     tail::{self, After, Tail},
     writer::{Parts, Queue, Writer},
 };
-
-/// How long a read is repeated while the database does not answer.
-const READ_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A log of events in streams. Cheap to clone; one per process and database.
 #[derive(Clone)]
@@ -66,11 +62,19 @@ impl EventStore {
             Ok((database, backend, last, now))
         })
         .await?;
-        let clock = Arc::new(Clock::new(
-            last.as_ref().map_or(now, |last| last.created_at.max(now)),
-        ));
+        let latest = last.as_ref().map_or(now, |last| last.created_at.max(now));
+        let clock = Arc::new(Clock::new(latest));
         let head = last.map_or(Cursor::START, |last| last.cursor());
+        Ok(Self::start(&config, database, backend, clock, head))
+    }
 
+    fn start(
+        config: &Config,
+        database: Database,
+        backend: Arc<dyn Backend>,
+        clock: Arc<Clock>,
+        head: Cursor,
+    ) -> Self {
         let closing = CancellationToken::new();
         let metrics = Metrics::new();
         let queue = Arc::new(Queue::new(config.queue_bytes));
@@ -93,11 +97,13 @@ impl EventStore {
             closing: closing.clone(),
         };
         let tasks = TaskTracker::new();
-        tasks.spawn(Writer::new(writer, config.heads, database.is_ours_alone()).run());
-        tasks.spawn(Arc::clone(&tail).follow(Arc::clone(&clock), config.poll));
+        let writer = Writer::new(writer, config.heads, database.is_ours_alone());
+        tasks.spawn(vital(closing.clone(), writer.run()));
+        let follower = Arc::clone(&tail).follow(Arc::clone(&clock), config.poll);
+        tasks.spawn(vital(closing.clone(), follower));
         tasks.close();
         let poll = config.poll;
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             database,
             backend,
             queue,
@@ -108,7 +114,7 @@ impl EventStore {
             poll,
             tasks,
             closing,
-        })))
+        }))
     }
 
     /// Appends events to a stream. Answers when they are on disk, or with the reason why they are not. May be repeated
@@ -257,6 +263,12 @@ impl EventStore {
         self.0.backend.close().await;
     }
 
+    /// Ends when the store is being closed: by `close`, with its last clone, or because its writer or its tail has
+    /// ended by a fault of its own. A process that did not ask for it cannot work any more.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        self.0.closing.clone().cancelled_owned()
+    }
+
     pub(crate) fn database(&self) -> &Database {
         &self.0.database
     }
@@ -277,20 +289,8 @@ impl Drop for Inner {
     }
 }
 
-/// Repeats a read for a while: after a restart of the server each pooled connection fails once. (Not an async closure:
-/// the future of one is not known to be `Send`, so that nobody could read in a task of their own.)
-async fn patiently<T, F>(mut read: impl FnMut() -> F) -> Result<T, ReadError>
-where
-    F: Future<Output = Result<T, ReadError>>,
-{
-    let start = Instant::now();
-    let mut backoff = Backoff::new();
-    loop {
-        match read().await {
-            Err(ReadError::Unavailable(fault)) if fault.passes() && start.elapsed() < READ_PATIENCE => {
-                backoff.pause().await;
-            }
-            done => return done,
-        }
-    }
+/// Runs a task without which the store is no use: however it ends, the store closes.
+async fn vital(closing: CancellationToken, task: impl Future<Output = ()>) {
+    let _closing = closing.drop_guard();
+    task.await;
 }

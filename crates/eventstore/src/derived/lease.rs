@@ -49,7 +49,7 @@ impl Lease {
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Changes when the lease is taken or lost.
+    /// Changes when the lease is taken or lost. Ends with `false` when nobody asks for the lease any more.
     pub fn watch(&self) -> watch::Receiver<bool> {
         self.held.clone()
     }
@@ -83,6 +83,13 @@ struct Keeper {
     holder: String,
     held: watch::Sender<bool>,
     until: Arc<Mutex<Option<Instant>>>,
+}
+
+/// However it ends: a lease that nobody keeps is lost.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.publish(None);
+    }
 }
 
 impl Keeper {

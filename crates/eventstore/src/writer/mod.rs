@@ -45,6 +45,13 @@ pub(crate) struct Writer {
     generation: u64,
 }
 
+/// However it ends: nobody writes what still waits.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.parts.queue.abandon();
+    }
+}
+
 /// An append that may be written, and where.
 struct Ready {
     waiting: Waiting,

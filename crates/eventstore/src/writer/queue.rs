@@ -145,6 +145,12 @@ impl Queue {
         self.arrived.notify_one();
     }
 
+    /// Takes in no more, and answers what waits with [`AppendError::Closed`].
+    pub(super) fn abandon(&self) {
+        self.close();
+        self.lanes().waiting.iter_mut().for_each(VecDeque::clear);
+    }
+
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }

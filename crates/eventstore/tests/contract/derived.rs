@@ -205,6 +205,12 @@ pub(crate) async fn a_lease_whose_holder_died_is_taken_over(world: World) {
     eventually!(dead.held(), |held| *held);
     runtime.shutdown_background();
     let died = Instant::now();
+    let mut kept = dead.watch();
+    while kept.changed().await.is_ok() {}
+    assert!(
+        !dead.held() && !*kept.borrow(),
+        "a lease that nobody keeps is not held"
+    );
 
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let heir = derived(&world, &store)

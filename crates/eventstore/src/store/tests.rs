@@ -1,0 +1,101 @@
+//! What becomes of a store whose own tasks end by a fault.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    Expected, Fault, NewEvent, SubscribeError, Urgency,
+    backend::{Committed, Group, Look},
+    event::from_micros,
+};
+
+/// A database over which the writer or the tail comes to grief.
+struct Broken {
+    writer: bool,
+}
+
+#[async_trait]
+impl Backend for Broken {
+    async fn commit(&self, _: &Group<'_>) -> Result<Committed, Fault> {
+        panic!("a bug of the writer")
+    }
+
+    async fn look(&self, looks: &[Look<'_>]) -> Result<Vec<Vec<Arc<RecordedEvent>>>, Fault> {
+        Ok(vec![Vec::new(); looks.len()])
+    }
+
+    async fn read(&self, _: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, Fault> {
+        assert!(self.writer, "a bug of the tail");
+        Ok(Vec::new())
+    }
+
+    async fn now(&self) -> Result<OffsetDateTime, Fault> {
+        Ok(from_micros(0))
+    }
+
+    async fn close(&self) {}
+}
+
+fn store(backend: Broken) -> EventStore {
+    let url = DatabaseUrl::Postgres("postgres://unused".to_owned());
+    let clock = Arc::new(Clock::new(from_micros(0)));
+    let database = Database::Postgres("postgres://unused".into());
+    EventStore::start(
+        &Config::new(url),
+        database,
+        Arc::new(backend),
+        clock,
+        Cursor::START,
+    )
+}
+
+fn append(stream: &str) -> Append {
+    let event = NewEvent {
+        id: Uuid::now_v7(),
+        kind: "kind".into(),
+        data: Vec::new().into(),
+        metadata: Vec::new().into(),
+    };
+    Append {
+        stream: stream.into(),
+        expected: Expected::NoStream,
+        events: vec![event],
+        urgency: Urgency::Start,
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_closes_the_store_and_leaves_nobody_waiting() {
+    let store = store(Broken { writer: true });
+    let mut subscription = store.subscribe(Cursor::START);
+    let closed = store.closed();
+    // More than one group holds.
+    let appends = (0..600).map(|n| append(&n.to_string()));
+    let answers = futures::future::join_all(appends.map(|append| store.append(append))).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Err(AppendError::Closed)))
+    );
+    closed.await;
+    let late = store.append(append("late")).await;
+    assert!(matches!(late, Err(AppendError::Closed)));
+    assert_eq!(subscription.next().await, Err(SubscribeError::Closed));
+}
+
+#[tokio::test]
+async fn a_tail_that_panics_closes_the_store() {
+    let store = store(Broken { writer: false });
+    store.closed().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_closed_says_so() {
+    let store = store(Broken { writer: true });
+    let closed = store.closed();
+    tokio::pin!(closed);
+    assert!(futures::poll!(&mut closed).is_pending());
+    store.close().await;
+    closed.await;
+}
