@@ -1,7 +1,7 @@
 //! The database's clock, carried on by the process' monotonic clock.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,12 +15,17 @@ const TRUSTED: Duration = Duration::from_secs(1);
 /// Never falls. An answer is old by the time it took to arrive, so of the observations of a second the latest rules.
 pub(crate) struct Clock {
     origin: Instant,
-    /// The database's time at `origin`, in microseconds.
-    offset: AtomicI64,
-    /// When `offset` was observed, in microseconds after `origin`.
-    observed: AtomicI64,
+    dial: Mutex<Dial>,
+}
+
+/// All in microseconds.
+struct Dial {
+    /// The database's time at the clock's origin.
+    offset: i64,
+    /// When `offset` was observed, after the origin.
+    observed: i64,
     /// The latest time given out.
-    floor: AtomicI64,
+    latest: i64,
 }
 
 impl Clock {
@@ -28,30 +33,37 @@ impl Clock {
         let now = to_micros(now);
         Self {
             origin: Instant::now(),
-            offset: now.into(),
-            observed: 0.into(),
-            floor: now.into(),
+            dial: Mutex::new(Dial {
+                offset: now,
+                observed: 0,
+                latest: now,
+            }),
         }
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {
-        let now = self.offset.load(Ordering::Relaxed) + self.elapsed();
-        from_micros(self.floor.fetch_max(now, Ordering::Relaxed).max(now))
+        let mut dial = self.dial();
+        dial.latest = dial.latest.max(dial.offset + self.elapsed());
+        from_micros(dial.latest)
     }
 
     /// The database has just answered that its clock shows `now`.
     pub(crate) fn observe(&self, now: OffsetDateTime) {
+        let mut dial = self.dial();
         let elapsed = self.elapsed();
         let offset = to_micros(now) - elapsed;
-        let age = elapsed - self.observed.load(Ordering::Relaxed);
-        if offset > self.offset.load(Ordering::Relaxed) || age > micros(TRUSTED) {
-            self.offset.store(offset, Ordering::Relaxed);
-            self.observed.store(elapsed, Ordering::Relaxed);
+        if offset > dial.offset || elapsed - dial.observed > micros(TRUSTED) {
+            dial.offset = offset;
+            dial.observed = elapsed;
         }
     }
 
     fn elapsed(&self) -> i64 {
         micros(self.origin.elapsed())
+    }
+
+    fn dial(&self) -> MutexGuard<'_, Dial> {
+        self.dial.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
