@@ -55,8 +55,9 @@ impl Subscription {
         let mut backoff = Backoff::new();
         loop {
             self.heads.borrow_and_update();
+            let generation = self.tail.generation();
             match self.tail.after(self.cursor, BATCH) {
-                After::Events(events) => return Ok(self.hand_out(events)),
+                After::Events(events) => return Ok(self.hand_out(events, generation)),
                 After::UpToDate => {
                     self.changed().await;
                     continue;
@@ -69,7 +70,7 @@ impl Subscription {
                     // Ahead of the tail and up to date: look again when the tail has moved, and now and then.
                     let _ = tokio::time::timeout(self.poll, self.changed()).await;
                 }
-                Ok(events) => return Ok(self.hand_out(events)),
+                Ok(events) => return Ok(self.hand_out(events, generation)),
                 Err(ReadError::LogReplaced) => return Err(self.replaced().await),
                 Err(ReadError::Unavailable(error)) => {
                     tracing::warn!(%error, "a subscription cannot read the log; trying again");
@@ -86,10 +87,11 @@ impl Subscription {
         }
     }
 
-    fn hand_out(&mut self, events: Vec<Arc<RecordedEvent>>) -> Vec<Arc<RecordedEvent>> {
+    /// `generation`: before the events were asked for.
+    fn hand_out(&mut self, events: Vec<Arc<RecordedEvent>>, generation: u64) -> Vec<Arc<RecordedEvent>> {
         if let Some(last) = events.last() {
             self.cursor = last.cursor();
-            self.generation = self.tail.generation();
+            self.generation = generation;
             self.tail.nudge(last.position);
         }
         events

@@ -91,6 +91,28 @@ async fn a_tail_that_panics_closes_the_store() {
 }
 
 #[tokio::test]
+async fn events_that_were_asked_for_before_a_replacement_are_not_taken_in() {
+    let store = store(Broken { writer: true });
+    let tail = &store.0.tail;
+    let event = Arc::new(RecordedEvent {
+        position: Position(1),
+        stream: "s".into(),
+        stream_no: Position(1),
+        revision: Revision::FIRST,
+        id: Uuid::now_v7(),
+        kind: "kind".into(),
+        data: Vec::new().into(),
+        metadata: Vec::new().into(),
+        created_at: from_micros(0),
+    });
+    tail.log_replaced(0).await;
+    tail.take_in(&[Arc::clone(&event)], 0);
+    assert_eq!(tail.head(), Cursor::START);
+    tail.take_in(&[Arc::clone(&event)], 1);
+    assert_eq!(tail.head(), event.cursor());
+}
+
+#[tokio::test]
 async fn a_store_that_is_closed_says_so() {
     let store = store(Broken { writer: true });
     let closed = store.closed();

@@ -44,7 +44,7 @@ impl Tail {
                 Ok(events) if events.is_empty() => self.log_replaced(generation).await,
                 Ok(events) => {
                     self.metrics.tail_reads.inc();
-                    self.take_in(&events);
+                    self.take_in(&events, generation);
                     if events.len() < limit && self.ring().gap().is_none() {
                         return;
                     }

@@ -73,16 +73,19 @@ impl Tail {
         &self.closing
     }
 
-    /// Takes in committed events, in the order of the log.
-    pub(crate) fn take_in(&self, events: &[Arc<RecordedEvent>]) {
-        let (moved, head, gap) = {
+    /// Takes in committed events, in the order of the log, that were asked for in `generation`. If the log was replaced
+    /// since, they may be the old one's: it is read again.
+    pub(crate) fn take_in(&self, events: &[Arc<RecordedEvent>], generation: u64) {
+        let (moved, head, complete) = {
             let mut ring = self.ring();
-            (ring.take_in(events), ring.head().position, ring.gap())
+            let current = self.generation() == generation;
+            let moved = current && ring.take_in(events);
+            (moved, ring.head().position, current && ring.gap().is_none())
         };
         if moved {
             self.head.send_replace(head);
         }
-        if gap.is_some() {
+        if !complete {
             self.wake.notify_one();
         }
     }
@@ -121,8 +124,11 @@ impl Tail {
             position = head.position.0,
             "the log was replaced by another one; starting anew at its end"
         );
-        *self.ring() = Ring::new(head, self.most_bytes);
-        self.replaced.send_modify(|count| *count += 1);
+        {
+            let mut ring = self.ring();
+            *ring = Ring::new(head, self.most_bytes);
+            self.replaced.send_modify(|count| *count += 1);
+        }
         self.head.send_replace(head.position);
     }
 

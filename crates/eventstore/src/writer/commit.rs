@@ -63,7 +63,7 @@ impl Writer {
             self.written = last.cursor();
             self.parts.clock.observe(created_at);
             self.parts.metrics.group_of(group.len());
-            self.parts.tail.take_in(&group);
+            self.parts.tail.take_in(&group, self.generation);
             self.announce(last.position);
         }
         for (waiting, events) in won {
