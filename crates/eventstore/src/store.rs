@@ -1,9 +1,10 @@
 //! The event store as its users see it.
 
+mod read;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 use time::OffsetDateTime;
@@ -11,15 +12,14 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Append, AppendError, Appended, Config, Cursor, DatabaseUrl, Direction, MigrateError, OpenError, Position,
-    ReadError, RecordedEvent, Revision, StreamName, Subscription,
-    backend::{Backend, Read},
+    Append, AppendError, Appended, Config, Cursor, DatabaseUrl, MigrateError, OpenError, Position,
+    Subscription,
+    backend::Backend,
     clock::Clock,
     database::{self, Database},
-    fault::patiently,
     metrics::Metrics,
     migrate,
-    tail::{self, After, Tail},
+    tail::{self, Tail},
     writer::{Parts, Queue, Writer},
 };
 
@@ -126,98 +126,6 @@ impl EventStore {
         self.0.queue.append(append).await
     }
 
-    /// Reads a stream from a revision on, in either direction, that revision included. Empty: there is nothing.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn read_stream(
-        &self,
-        name: &StreamName,
-        from: Revision,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
-        self.read(Read::Stream {
-            name,
-            from,
-            direction,
-            limit,
-        })
-        .await
-    }
-
-    /// Reads whole streams in one statement; one answer for each name, in the order asked, empty if there is none.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn read_streams(
-        &self,
-        names: &[StreamName],
-    ) -> Result<Vec<Vec<Arc<RecordedEvent>>>, ReadError> {
-        let mut streams: HashMap<StreamName, Vec<_>> =
-            names.iter().map(|name| (name.clone(), Vec::new())).collect();
-        if streams.is_empty() {
-            return Ok(Vec::new());
-        }
-        let wanted: Vec<_> = streams.keys().cloned().collect();
-        for event in self.read(Read::Streams { names: &wanted }).await? {
-            streams.entry(event.stream.clone()).or_default().push(event);
-        }
-        Ok(names
-            .iter()
-            .map(|name| streams.get(name).cloned().unwrap_or_default())
-            .collect())
-    }
-
-    /// Reads the log from a position on, in either direction, the event at that position left out.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn read_all(
-        &self,
-        after: Position,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
-        self.read(Read::All {
-            after,
-            direction,
-            limit,
-        })
-        .await
-    }
-
-    /// Reads what comes after a cursor, from memory if it is there. Empty: nothing is committed after it.
-    ///
-    /// # Errors
-    /// The log does not hold the cursor, or the database does not answer.
-    pub async fn read_after(
-        &self,
-        cursor: Cursor,
-        limit: usize,
-    ) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
-        let generation = self.0.tail.generation();
-        let events = match self.0.tail.after(cursor, limit) {
-            After::Events(events) => return Ok(events),
-            After::Replaced => Err(ReadError::LogReplaced),
-            After::UpToDate | After::TooOld | After::Ahead => {
-                patiently(|| tail::read_after(&*self.0.backend, cursor, limit)).await
-            }
-        };
-        if matches!(events, Err(ReadError::LogReplaced)) {
-            self.0.tail.log_replaced(generation).await;
-        }
-        events
-    }
-
-    /// The cursor of the log's last event.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn head(&self) -> Result<Cursor, ReadError> {
-        patiently(|| async { Ok(tail::last_cursor(&*self.0.backend).await?) }).await
-    }
-
     /// Follows the log from a cursor on.
     pub fn subscribe(&self, from: Cursor) -> Subscription {
         Subscription::new(Arc::clone(&self.0.tail), from, self.0.poll)
@@ -275,10 +183,6 @@ impl EventStore {
 
     pub(crate) fn clock(&self) -> Arc<Clock> {
         Arc::clone(&self.0.clock)
-    }
-
-    async fn read(&self, read: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
-        patiently(|| async { Ok(self.0.backend.read(read).await?) }).await
     }
 }
 

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    Expected, Fault, NewEvent, SubscribeError, Urgency,
-    backend::{Committed, Group, Look},
+    Expected, Fault, NewEvent, RecordedEvent, Revision, SubscribeError, Urgency,
+    backend::{Committed, Group, Look, Read},
     event::from_micros,
 };
 
