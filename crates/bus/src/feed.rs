@@ -69,7 +69,8 @@ impl Feed {
             store,
             stream,
             items: sender,
-            cursor: Cursor::START,
+            read: Cursor::START,
+            vouched: Cursor::START,
             metrics: bus.metrics().feed(stream),
             bus: bus.clone(),
         };
@@ -94,8 +95,11 @@ struct Follower {
     store: EventStore,
     stream: &'static str,
     items: mpsc::Sender<FeedItem>,
-    /// Up to here everything was handed on: the later of vouched and read.
-    cursor: Cursor,
+    /// Up to here the log was read.
+    read: Cursor,
+    /// Up to here everything was handed on, if what the stream's messages say of themselves is true; never before
+    /// `read`.
+    vouched: Cursor,
     metrics: FeedMetrics,
 }
 
@@ -165,8 +169,8 @@ impl Follower {
             attached.trust.log_read();
         }
         let Some(event) = event else { return Ok(()) };
-        if attached.trust.vouches() && event.position > self.cursor.position {
-            self.cursor = event;
+        if attached.trust.vouches() && event.position > self.vouched.position {
+            self.vouched = event;
             self.metrics.vouched.inc();
         }
         let published = FeedItem::Published {
@@ -181,7 +185,7 @@ impl Follower {
     /// Hands on what the log has after the cursor; `false` if the log could not be read to its head.
     async fn read_log(&mut self) -> Result<bool, Dropped> {
         loop {
-            let page = match self.store.read_after(self.cursor, PAGE).await {
+            let page = match self.next_page().await {
                 Ok(page) => page,
                 Err(ReadError::LogReplaced) => {
                     warn!(stream = self.stream, "the log was replaced");
@@ -200,9 +204,23 @@ impl Follower {
                 let cursor = event.cursor();
                 self.hand_on(FeedItem::Logged(event)).await?;
                 self.metrics.logged.inc();
-                self.cursor = cursor;
+                (self.read, self.vouched) = (cursor, cursor);
             }
         }
+    }
+
+    /// Reads on from where the stream's messages vouched to, unless one of them lied: then from where the log was last
+    /// read, which alone tells whether it was replaced.
+    async fn next_page(&mut self) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
+        if self.vouched != self.read {
+            if self.store.holds(self.vouched).await? {
+                self.read = self.vouched;
+            } else {
+                warn!(stream = self.stream, cursor = %self.vouched, "a message names an event that the log does not hold");
+                self.vouched = self.read;
+            }
+        }
+        self.store.read_after(self.read, PAGE).await
     }
 
     async fn hand_on(&self, item: FeedItem) -> Result<(), Dropped> {
@@ -212,13 +230,14 @@ impl Follower {
     /// Begins at the log's head, and says so: whoever reads the log after that has no gap before the feed.
     async fn begin(&mut self) -> Result<(), Dropped> {
         let mut backoff = Backoff::default();
-        self.cursor = loop {
+        let head = loop {
             match self.store.head().await {
                 Ok(head) => break head,
                 Err(error) => warn!(stream = self.stream, %error, "feed waits for the log"),
             }
             backoff.wait().await;
         };
+        (self.read, self.vouched) = (head, head);
         self.hand_on(FeedItem::Reset).await
     }
 }

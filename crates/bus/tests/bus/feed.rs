@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::world::{EVENTS, World, jetstream};
-use tiffin_bus::{Feed, FeedItem};
+use async_nats::HeaderMap;
+use tiffin_bus::{EVENT_ID, Feed, FeedItem, POSITION};
 use tiffin_eventstore::EventStore;
 use tiffin_testkit::poll_until;
 use tokio::sync::watch;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 struct Seen {
     published: HashMap<Uuid, Instant>,
     logged: HashMap<Uuid, Instant>,
+    resets: usize,
 }
 
 impl Seen {
@@ -47,7 +49,7 @@ async fn follow(world: &World) -> anyhow::Result<watch::Receiver<Seen>> {
                 FeedItem::Logged(event) => {
                     seen.logged.entry(event.id).or_insert_with(Instant::now);
                 }
-                FeedItem::Reset => {}
+                FeedItem::Reset => seen.resets += 1,
             });
         }
     });
@@ -183,4 +185,27 @@ async fn a_stream_deleted_and_made_again_is_attached_to_again() -> anyhow::Resul
         .delete_stream(EVENTS.name)
         .await?;
     attached(&world.store, &seen).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_an_event_that_never_was_costs_nothing() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let relay = world.relay("one").await?;
+    let seen = follow(&world).await?;
+    attached(&world.store, &seen).await?;
+    world.checkpointed().await?;
+    relay.stop().await?;
+
+    // In sequence, so it would vouch for all of the log up to an event that is far ahead.
+    let mut headers = HeaderMap::new();
+    headers.insert(POSITION, "1000000");
+    headers.insert(EVENT_ID, Uuid::now_v7().to_string());
+    let context = jetstream(&world.server.url()).await?;
+    let forged = context.publish_with_headers("event.forged", headers, "forged".into());
+    forged.await?.await?;
+    world.append(40).await?;
+    complete(&world, &seen).await?;
+    assert_eq!(seen.borrow().resets, 1, "the feed goes on where it was");
+    assert_eq!(*world.store.replaced().borrow(), 0, "the log is the same");
+    Ok(())
 }

@@ -95,6 +95,24 @@ impl EventStore {
         events
     }
 
+    /// Whether the log holds the cursor, which somebody else may have made up: nothing is concluded from it.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn holds(&self, cursor: Cursor) -> Result<bool, ReadError> {
+        match self.0.tail.after(cursor, 1) {
+            After::Events(_) | After::UpToDate => Ok(true),
+            After::Replaced => Ok(false),
+            After::TooOld | After::Ahead => {
+                match patiently(|| tail::read_after(&*self.0.backend, cursor, 0)).await {
+                    Ok(_) => Ok(true),
+                    Err(ReadError::LogReplaced) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+
     /// The cursor of the log's last event.
     ///
     /// # Errors
