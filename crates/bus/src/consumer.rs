@@ -1,6 +1,6 @@
 //! Consuming a stream with a durable pull consumer, in batches, whatever becomes of consumer, stream and server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{
     self,
@@ -10,7 +10,7 @@ use async_nats::jetstream::{
 use bytes::Bytes;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     backoff::Backoff,
@@ -29,6 +29,10 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(3);
 const WATCHDOG: Duration = Duration::from_secs(15);
 /// A server that does not read is not waited for longer; it delivers again.
 const ACK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a stream may be missing before somebody should look: at a first start, or after a loss of all the broker
+/// held, its writer makes it within that time.
+const ABSENCE: Duration = Duration::from_secs(10);
 
 /// A message that is delivered until it is acknowledged.
 pub struct Delivery {
@@ -85,15 +89,37 @@ impl PullConsumer {
     {
         let consuming = async {
             let mut backoff = Backoff::default();
+            let mut absent = None;
             loop {
                 self.bus.consuming().connected().await;
                 if let Err(error) = self.pull(&mut backoff, &mut handler).await {
-                    warn!(consumer = self.spec.durable, %error, "consumer starts again");
+                    self.report(&error, &mut absent);
                 }
                 backoff.wait().await;
             }
         };
         token.run_until_cancelled(consuming).await;
+    }
+
+    /// `absent`: since when the stream has been missing.
+    fn report(&self, error: &PullError, absent: &mut Option<Instant>) {
+        let consumer = self.spec.durable;
+        if !matches!(error, PullError::Ensure(error) if error.is_absence()) {
+            *absent = None;
+            warn!(consumer, %error, "consumer starts again");
+            return;
+        }
+        let since = absent.get_or_insert_with(|| {
+            info!(
+                consumer,
+                stream = self.spec.stream,
+                "consumer waits for its stream"
+            );
+            Instant::now()
+        });
+        if since.elapsed() > ABSENCE {
+            warn!(consumer, %error, "consumer still waits for its stream");
+        }
     }
 
     /// Pulls until something is wrong.

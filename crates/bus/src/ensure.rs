@@ -4,7 +4,7 @@ use async_nats::jetstream::{
     Context, ErrorCode,
     consumer::{Consumer, pull},
     context::{CreateStreamError, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError},
-    stream::{ConsumerError, Stream},
+    stream::{ConsumerError, ConsumerErrorKind, Stream},
 };
 use tracing::{info, warn};
 
@@ -25,6 +25,14 @@ pub enum EnsureError {
     /// JetStream did not answer.
     #[error("cannot ask JetStream: {0}")]
     Request(#[from] RequestError),
+}
+
+impl EnsureError {
+    /// Whether there is no such stream yet, or no longer: whoever writes it makes it.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, EnsureError::Consumer(error) if matches!(error.kind(), ConsumerErrorKind::JetStream(error)
+            if error.error_code() == ErrorCode::STREAM_NOT_FOUND))
+    }
 }
 
 /// The stream with its present state, created or brought up to `spec` if need be.
