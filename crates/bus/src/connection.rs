@@ -13,7 +13,8 @@ use crate::{backoff, bus::vital};
 const OLDEST_SERVER: (u64, u64) = (2, 14);
 /// How long requests to JetStream and publish acknowledgements are waited for.
 pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
-const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// The client gives a server up that has left two pings unanswered when the third is due, so within three intervals.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// Far above what the relay has in flight; publishing waits when it is reached.
 const MAX_UNACKNOWLEDGED: usize = 4096;
 

@@ -132,3 +132,15 @@ async fn commits_are_announced_to_other_processes() -> anyhow::Result<()> {
     eventually!(heard().await, |heard| *heard);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_server_that_says_nothing_any_more_is_noticed_within_seconds() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let mut state = world.connected("test").await?.state();
+    world.server.pause();
+    let noticed = state.wait_for(|state| *state == State::Disconnected);
+    tokio::time::timeout(Duration::from_secs(8), noticed).await??;
+    world.server.resume();
+    state.wait_for(State::is_connected).await?;
+    Ok(())
+}
