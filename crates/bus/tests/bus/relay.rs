@@ -118,9 +118,10 @@ async fn a_server_stopped_in_mid_publishing_costs_nothing() -> anyhow::Result<()
     world.append(50).await?;
     world.relayed_exactly().await?;
     world.server.pause();
-    // Far more than a window; longer than the wait for an acknowledgement.
+    // Far more than a window. The stop lasts longer than an acknowledgement is waited for.
+    let stop = tokio::time::sleep(Duration::from_secs(7));
     world.append(3000).await?;
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    stop.await;
     world.server.resume();
     world.append(50).await?;
     world.relayed_exactly().await?;

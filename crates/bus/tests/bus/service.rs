@@ -6,6 +6,7 @@ use crate::world::World;
 use bytes::Bytes;
 use tiffin_bus::{Bus, Endpoint, RequestError, ServiceError, ServiceSpec, serve};
 use tiffin_testkit::{command, eventually, nats_cli};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,17 +24,25 @@ fn kitchen(answer: &'static str) -> ServiceSpec {
             String::from_utf8_lossy(&request.payload)
         )))
     });
-    let simmer = Endpoint::new("simmer", "kitchen.simmer", |request| async move {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        Ok(request.payload)
-    });
-    let endpoints = vec![cook, simmer];
+    let endpoints = vec![cook];
     ServiceSpec {
         name: "kitchen",
         version: "1.2.3",
         description: "Cooks",
         endpoints,
     }
+}
+
+/// Tells of each request that it has begun, and answers them when it may.
+fn simmer(begun: mpsc::UnboundedSender<()>, done: CancellationToken) -> Endpoint {
+    Endpoint::new("simmer", "kitchen.simmer", move |request| {
+        let (begun, done) = (begun.clone(), done.clone());
+        async move {
+            begun.send(()).ok();
+            done.cancelled().await;
+            Ok(request.payload)
+        }
+    })
 }
 
 async fn answered(bus: &Bus) -> Option<Bytes> {
@@ -50,9 +59,12 @@ async fn a_request_gets_its_answer_or_a_typed_error() -> anyhow::Result<()> {
         "{unserved:?}"
     );
 
+    let mut slow = kitchen("cooked");
+    let (begun, _begins) = mpsc::unbounded_channel();
+    slow.endpoints.push(simmer(begun, world.token.clone()));
     tokio::spawn(serve(
         world.connected("kitchen").await?,
-        kitchen("cooked"),
+        slow,
         world.token.clone(),
     ));
     let answer = eventually!(answered(&client).await, Option::is_some);
@@ -104,7 +116,13 @@ async fn a_service_outlives_its_server_and_a_stopped_one_is_a_time_out() -> anyh
 async fn replicas_share_the_requests_and_a_stopping_one_answers_what_it_has() -> anyhow::Result<()> {
     let world = World::start().await?;
     let client = world.connected("client").await?;
-    let [one, other] = [(); 2].map(|()| CancellationToken::new());
+    let [one, other, done] = [(); 3].map(|()| CancellationToken::new());
+    let (begun, mut begins) = mpsc::unbounded_channel();
+    let kitchen = |answer| {
+        let mut kitchen = kitchen(answer);
+        kitchen.endpoints.push(simmer(begun.clone(), done.clone()));
+        kitchen
+    };
     let first = tokio::spawn(serve(
         world.connected("kitchen").await?,
         kitchen("one"),
@@ -124,8 +142,11 @@ async fn replicas_share_the_requests_and_a_stopping_one_answers_what_it_has() ->
             tokio::spawn(async move { client.request("kitchen.simmer", "rice".into(), PATIENCE).await })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    for _ in &simmering {
+        begins.recv().await;
+    }
     one.cancel();
+    done.cancel();
     first.await?;
     for request in simmering {
         assert_eq!(request.await??, "rice");
