@@ -78,7 +78,8 @@ pub struct HttpSettings {
         long,
         env = "TIFFIN_MAX_CONNECTIONS",
         value_name = "NUMBER",
-        default_value_t = 20_000
+        default_value_t = 20_000,
+        value_parser = connections
     )]
     pub max_connections: usize,
     /// A certificate chain in PEM; with it only TLS is spoken.
@@ -106,7 +107,8 @@ pub struct NatsSettings {
         long,
         env = "TIFFIN_STREAM_REPLICAS",
         value_name = "NUMBER",
-        default_value_t = 1
+        default_value_t = 1,
+        value_parser = replicas
     )]
     pub stream_replicas: usize,
 }
@@ -160,6 +162,24 @@ fn grace(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Far more than a process may have descriptors for.
+const MOST_CONNECTIONS: usize = 10_000_000;
+
+fn connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=MOST_CONNECTIONS) => Ok(number),
+        _ => Err(format!("not a number from 1 to {MOST_CONNECTIONS}")),
+    }
+}
+
+/// NATS keeps a stream on no more than five servers.
+fn replicas(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=5) => Ok(number),
+        _ => Err("not a number from 1 to 5".to_owned()),
+    }
+}
+
 fn ratio(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
@@ -189,5 +209,15 @@ mod tests {
             );
         }
         assert!(loaded("da2-tiffindevelopmentkey000000").is_ok());
+    }
+
+    #[test]
+    fn a_number_with_which_nothing_would_work_is_refused() {
+        for wrong in ["0", "-1", "many", "18446744073709551615"] {
+            assert!(connections(wrong).is_err(), "{wrong}");
+            assert!(replicas(wrong).is_err(), "{wrong}");
+            assert!(grace(wrong).is_err() || wrong == "0", "{wrong}");
+        }
+        assert_eq!((connections("1"), replicas("3")), (Ok(1), Ok(3)));
     }
 }
