@@ -8,7 +8,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// What the watchdog shell does: it remembers the folders it is told of, and once its standard input ends, because
 /// this process dropped it or died, it kills the process group that is named by its first argument.
@@ -85,6 +85,8 @@ impl Drop for Leash {
         drop(self.pipe.take());
         // Without a watchdog (someone killed it) this still ends the group.
         let _gone = kill_process_group(self.group, Signal::KILL);
+        // And one that was stopped (by someone who stops all that this process started) would never end.
+        let _ended = kill_process(Pid::from_child(&self.watchdog), Signal::CONT);
         let _reaped = (self.anchor.wait(), self.watchdog.wait());
     }
 }
@@ -119,6 +121,17 @@ mod tests {
         drop(leash);
         assert!(ends_soon(&mut child));
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn what_was_stopped_ends_with_the_leash_too() {
+        let leash = Leash::new().unwrap();
+        let mut child = leash.command("sleep").arg("600").spawn().unwrap();
+        for stopped in [&child, &leash.watchdog] {
+            kill_process(Pid::from_child(stopped), Signal::STOP).unwrap();
+        }
+        drop(leash);
+        assert!(ends_soon(&mut child));
     }
 
     #[test]
