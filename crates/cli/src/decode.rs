@@ -1,10 +1,10 @@
 //! `tiffin decode`: a message of the bus as one line of JSON.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use tiffin_proto::{decode_bus, to_json};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output};
 
 /// Far above what any message of the bus may be.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -15,20 +15,18 @@ pub(crate) fn run() -> Result<(), Failure> {
         .take(LARGEST)
         .read_to_end(&mut message)
         .map_err(Failure::fault)?;
-    let line = line(&message)?;
-    io::stdout().write_all(&line).map_err(Failure::fault)
+    output::line(line(&message)?)
 }
 
 /// One line for a message, whatever its kind.
-fn line(message: &[u8]) -> Result<Vec<u8>, Failure> {
+fn line(message: &[u8]) -> Result<String, Failure> {
     let unknown = || Failure::fault("this is no message that this version knows");
     let event = decode_bus(message).map_err(|_| unknown())?;
     if event.event.is_none() {
         return Err(unknown());
     }
-    let mut line = to_json(&event).map_err(Failure::fault)?;
-    line.push(b'\n');
-    Ok(line)
+    let line = to_json(&event).map_err(Failure::fault)?;
+    String::from_utf8(line).map_err(Failure::fault)
 }
 
 #[cfg(test)]
@@ -40,8 +38,7 @@ mod tests {
 
     #[test]
     fn a_message_is_one_line_of_json() {
-        let text = String::from_utf8(line(PARKED).unwrap()).unwrap();
-        let json: serde_json::Value = serde_json::from_str(text.strip_suffix('\n').unwrap()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&line(PARKED).unwrap()).unwrap();
         let expected = serde_json::json!({
             "orderParked": { "id": "x", "what": "start" },
             "recordedAt": "1970-01-01T00:00:01Z",

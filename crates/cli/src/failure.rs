@@ -1,9 +1,11 @@
 //! Why a command did not do what it was asked for, and the exit code that says so.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{borrow::Cow, fmt::Display, process::ExitCode};
 
 use serde_json::{Value, json};
 use tiffin_graphql::ErrorCode;
+
+use crate::output;
 
 /// The exit codes of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,23 +22,38 @@ pub(crate) enum Exit {
     Unavailable = 5,
 }
 
+impl Exit {
+    /// The code of an error that the server knows nothing of.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Fault => "FAILED",
+            Self::Usage => ErrorCode::BadUserInput.as_str(),
+            Self::NotFound => ErrorCode::NotFound.as_str(),
+            Self::Refused => ErrorCode::Forbidden.as_str(),
+            Self::Unavailable => ErrorCode::Unavailable.as_str(),
+        }
+    }
+}
+
 /// What a command that failed says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     message: String,
     hint: Option<String>,
-    code: Option<ErrorCode>,
+    code: Cow<'static, str>,
+    unsent: bool,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
-        let (message, hint, code) = (message.to_string(), None, None);
         Self {
             exit,
-            message,
-            hint,
-            code,
+            message: message.to_string(),
+            hint: None,
+            code: exit.code().into(),
+            unsent: false,
         }
     }
 
@@ -50,19 +67,32 @@ impl Failure {
         Self { hint, ..self }
     }
 
+    /// The request never reached a server.
+    pub(crate) fn unsent(self) -> Self {
+        Self { unsent: true, ..self }
+    }
+
     /// The first of a GraphQL answer's errors.
     pub(crate) fn from_graphql(errors: &Value) -> Self {
         let error = &errors[0];
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let code = error["extensions"]["code"]
-            .as_str()
-            .and_then(|code| code.parse().ok());
+        let code = text(&error["extensions"]["code"]);
+        let exit = code
+            .as_deref()
+            .and_then(|code| code.parse().ok())
+            .map_or(Exit::Fault, exit);
         Self {
-            exit: code.map_or(Exit::Fault, exit),
+            exit,
             message: text(&error["message"]).unwrap_or_else(|| format!("the server refused it: {errors}")),
             hint: text(&error["extensions"]["hint"]),
-            code,
+            code: code.map_or(exit.code().into(), Cow::Owned),
+            unsent: false,
         }
+    }
+
+    /// Whether the request certainly had no effect, because it never reached a server.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.unsent
     }
 
     /// Whether the same request, sent again, may succeed.
@@ -73,13 +103,12 @@ impl Failure {
     /// Says on standard error what is wrong.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         if json {
-            let code = self.code.map(ErrorCode::as_str);
-            let error = json!({ "message": self.message, "code": code, "hint": self.hint });
-            eprintln!("{}", json!({ "error": error }));
+            let error = json!({ "message": self.message, "code": self.code, "hint": self.hint });
+            output::say(json!({ "error": error }));
         } else {
-            eprintln!("error: {}", self.message);
+            output::say(format_args!("error: {}", self.message));
             if let Some(hint) = &self.hint {
-                eprintln!("hint: {hint}");
+                output::say(format_args!("hint: {hint}"));
             }
         }
         ExitCode::from(self.exit as u8)
@@ -108,13 +137,8 @@ mod tests {
         let extensions = json!({ "code": "ORDER_NOT_CANCELLABLE", "hint": "Eat it." });
         let failure = Failure::from_graphql(&json!([{ "message": "Too late.", "extensions": extensions }]));
         let expected = Failure::new(Exit::Refused, "Too late.").hint("Eat it.");
-        assert_eq!(
-            failure,
-            Failure {
-                code: Some(ErrorCode::OrderNotCancellable),
-                ..expected
-            }
-        );
+        let code = "ORDER_NOT_CANCELLABLE".into();
+        assert_eq!(failure, Failure { code, ..expected });
     }
 
     #[test]
@@ -123,6 +147,6 @@ mod tests {
             assert_eq!(exit(code) == Exit::Unavailable, code.retryable(), "{code}");
         }
         let failure = Failure::from_graphql(&json!([{ "message": "?", "extensions": { "code": "NEW" } }]));
-        assert_eq!(failure.exit, Exit::Fault);
+        assert_eq!((failure.exit, &*failure.code), (Exit::Fault, "NEW"));
     }
 }

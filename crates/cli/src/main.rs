@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     let program = match config::parse::<Program>() {
         Ok(program) => program,
         Err(Stop::Said(text)) => {
-            print!("{text}");
+            let _unheard = output::try_line(text.trim_end());
             return ExitCode::SUCCESS;
         }
         Err(Stop::Wrong(error)) => return Failure::new(Exit::Usage, error).report(json_is_asked_for()),

@@ -51,10 +51,8 @@ fn word(value: &Value) -> String {
 /// The order, unless it is null.
 fn found(order: Value, id: &str) -> Result<Value, Failure> {
     if order.is_null() {
-        return Err(Failure::new(
-            Exit::NotFound,
-            format_args!("there is no order {id}"),
-        ));
+        let failure = Failure::new(Exit::NotFound, format_args!("there is no order {id}"));
+        return Err(failure.hint("Check the id; an order of somebody else does not exist."));
     }
     Ok(order)
 }
