@@ -38,9 +38,9 @@ pub(crate) fn run(command: &Command, json: bool) -> Result<(), Failure> {
     if json {
         return output::line(json!({ "key": key.expose(), "line": line }));
     }
-    eprintln!("The key, which is not shown again:");
+    output::say("The key, which is not shown again:");
     output::line(key.expose())?;
-    eprintln!("The line for the file that TIFFIN_KEYS names:");
+    output::say("The line for the file that TIFFIN_KEYS names:");
     output::line(line)
 }
 
@@ -52,14 +52,25 @@ pub(crate) fn new_key() -> Secret {
 
 fn name(text: &str) -> Result<String, String> {
     let good = |c: char| !c.is_whitespace() && !c.is_control() && c != '#';
-    if text.is_empty() || !text.chars().all(good) {
+    if text.is_empty() {
+        return Err("a name has at least one character".to_owned());
+    }
+    if !text.chars().all(good) {
         return Err("a name has no spaces and no #".to_owned());
     }
     Ok(text.to_owned())
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a key is made without a database, and this is no more than a check for slips"
+)]
 fn expiry(text: &str) -> Result<String, String> {
-    OffsetDateTime::parse(text, &Rfc3339).map_err(|error| error.to_string())?;
+    let time = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "not a time; write it as 2030-01-31T00:00:00Z".to_owned())?;
+    if time <= OffsetDateTime::now_utc() {
+        return Err("this time is over, and nothing would accept the key".to_owned());
+    }
     Ok(text.to_owned())
 }
 
@@ -79,5 +90,17 @@ mod tests {
         for wrong in ["", "the shop", "shop#1", "shop\n"] {
             assert!(name(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_key_expires_at_a_time_to_come() {
+        assert!(expiry("9999-01-31T00:00:00Z").is_ok());
+        for wrong in ["tomorrow", "2030-01-31", ""] {
+            assert!(
+                expiry(wrong).unwrap_err().contains("2030-01-31T00:00:00Z"),
+                "{wrong:?}"
+            );
+        }
+        assert!(expiry("2020-01-01T00:00:00Z").unwrap_err().contains("over"));
     }
 }
