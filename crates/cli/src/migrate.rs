@@ -19,17 +19,27 @@ pub(crate) struct Settings {
 }
 
 pub(crate) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
-    let migrated = all(&settings.database_url).await;
-    migrated.map_err(|error| Failure::new(Exit::Unavailable, explain(&error)))?;
+    all(&settings.database_url).await?;
     if json {
         return output::line(json!({ "migrated": true }));
     }
-    eprintln!("The tables are up to date.");
+    output::say("The tables are up to date.");
     Ok(())
 }
 
 /// Creates or changes all tables.
-pub(crate) async fn all(url: &DatabaseUrl) -> Result<(), MigrateError> {
+pub(crate) async fn all(url: &DatabaseUrl) -> Result<(), Failure> {
+    tables(url).await.map_err(|error| {
+        let message = format!("cannot use the database {url}: {}", explain(&error));
+        let failure = Failure::new(Exit::Unavailable, message);
+        match url {
+            DatabaseUrl::Postgres(_) => failure.hint("Start it, or name another by DATABASE_URL."),
+            DatabaseUrl::Sqlite(_) => failure,
+        }
+    })
+}
+
+async fn tables(url: &DatabaseUrl) -> Result<(), MigrateError> {
     EventStore::migrate(url).await?;
     tiffin_api::migrate(url).await?;
     tiffin_orders::migrate(url).await

@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
+use sqlx::postgres::PgConnectOptions;
+
 /// A database, as in `sqlite:DIR` or `postgres://user@host/name`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
@@ -32,6 +34,26 @@ impl FromStr for DatabaseUrl {
             return Ok(Self::Postgres(text.to_owned()));
         }
         Err(NotADatabaseUrl)
+    }
+}
+
+/// Where it is, for people: without user, password and parameters.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(folder) => write!(f, "sqlite:{}", folder.display()),
+            Self::Postgres(url) => match PgConnectOptions::from_str(url) {
+                Ok(options) => {
+                    let (host, port) = (options.get_host(), options.get_port());
+                    write!(
+                        f,
+                        "postgres://{host}:{port}/{}",
+                        options.get_database().unwrap_or_default()
+                    )
+                }
+                Err(_no_url) => f.write_str("postgres:…"),
+            },
+        }
     }
 }
 
@@ -94,6 +116,8 @@ mod tests {
 
     #[test]
     fn a_password_is_not_shown() {
-        assert!(!format!("{:?}", DatabaseUrl::Postgres("postgres://a:secret@b/c".into())).contains("secret"));
+        let url = DatabaseUrl::Postgres("postgres://a:secret@b/c?password=secret".into());
+        assert!(!format!("{url:?}").contains("secret"));
+        assert_eq!(url.to_string(), "postgres://b:5432/c");
     }
 }

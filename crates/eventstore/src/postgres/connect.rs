@@ -65,10 +65,14 @@ pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
 pub(crate) async fn patiently_connect(options: &PgConnectOptions) -> Result<PgConnection, Fault> {
     let start = Instant::now();
     let mut backoff = Backoff::new();
+    let mut told = false;
     loop {
         match connect(options).await {
             Err(fault) if fault.passes() && start.elapsed() < PATIENCE => {
-                tracing::warn!(error = %fault, "the database does not answer; trying again");
+                if !std::mem::replace(&mut told, true) {
+                    let (host, port) = (options.get_host(), options.get_port());
+                    tracing::warn!(error = %fault, host, port, patience = ?PATIENCE, "the database does not answer; trying again");
+                }
                 backoff.pause().await;
             }
             done => return done,
