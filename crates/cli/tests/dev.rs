@@ -5,7 +5,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Output},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -191,6 +191,31 @@ async fn a_sigterm_stops_everything_in_good_order() {
 }
 
 #[tokio::test]
+async fn a_nats_server_that_does_not_end_is_killed_within_the_grace() {
+    let data = scratch_folder("data");
+    let nats = format!("127.0.0.1:{}", free_port());
+    let grace = Duration::from_secs(2);
+    let spec = spec(&data).set("TIFFIN_NATS_LISTEN", &nats);
+    let service = spec.set("TIFFIN_GRACE", "2").start().await;
+    let dev = Dev { service, nats, data };
+    let frozen = dev.nats_pid();
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &frozen]).output();
+        sent.unwrap().status.success()
+    };
+    assert!(signal("-STOP"));
+    let asked = Instant::now();
+    dev.service.process.terminate();
+    assert_eq!(dev.service.process.wait(PATIENCE).code(), Some(0));
+    assert!(
+        asked.elapsed() < grace + Duration::from_secs(1),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(!signal("-0"), "it is still there");
+}
+
+#[tokio::test]
 async fn a_watch_goes_on_when_the_server_comes_back_and_the_operators_key_stays_the_same() {
     let data = scratch_folder("data");
     let nats = format!("127.0.0.1:{}", free_port());
@@ -210,16 +235,15 @@ async fn a_watch_goes_on_when_the_server_comes_back_and_the_operators_key_stays_
     let service = service.again();
     service.ready().await;
     assert_eq!(watching.wait(PATIENCE).code(), Some(0));
-    let versions: Vec<i64> = watching
-        .output()
+    let seen = watching.output();
+    let seen: Vec<Value> = seen
         .lines()
-        .map(|line| {
-            serde_json::from_str::<Value>(line).unwrap()["version"]
-                .as_i64()
-                .unwrap()
-        })
+        .map(|line| serde_json::from_str(line).unwrap())
         .collect();
+    let versions: Vec<i64> = seen.iter().filter_map(|line| line["version"].as_i64()).collect();
     assert_eq!(versions, [1, 2, 3, 4, 5]);
+    let news: Vec<&str> = seen.iter().filter_map(|line| line["news"].as_str()).collect();
+    assert_eq!(news, ["connection lost, trying again", "the connection is back"]);
     assert_eq!(fs::read_to_string(data.join("operator.key")).unwrap(), operator);
     let operator = GraphQl::new(service.url(), operator.trim());
     let answer = operator.post("{ __typename }", json!({})).await.unwrap();
@@ -241,17 +265,42 @@ async fn a_port_in_use_is_one_clear_line() {
         }
         let output = command.env(setting, &address).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
-        let said = said(&output);
+        let text = said(&output);
+        let message = text.strip_prefix("error: ").unwrap().strip_suffix('\n').unwrap();
+        let expected = format!("cannot listen on {address} ({setting}");
+        assert!(message.starts_with(&expected), "{message}");
         assert!(
-            said.starts_with(&format!("error: cannot listen on {address} ({setting}")),
-            "{said}"
+            message.ends_with("the port is in use by another program"),
+            "{message}"
         );
-        assert!(
-            said.ends_with("the port is in use by another program\n"),
-            "{said}"
-        );
-        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(!message.contains('\n'), "{message}");
+        let output = command.arg("--json").output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let expected = json!({ "error": { "message": message, "code": "FAILED", "hint": null } });
+        assert_eq!(serde_json::from_str::<Value>(&said(&output)).unwrap(), expected);
     }
+}
+
+#[tokio::test]
+async fn a_start_in_vain_leaves_nothing_behind() {
+    let data = scratch_folder("data").join("new");
+    let refused = |name: &str, value: &str| {
+        let mut command = command(TIFFIN);
+        command
+            .arg("dev")
+            .env("TIFFIN_DATA", &data)
+            .env("TIFFIN_LISTEN", format!("127.0.0.1:{}", free_port()))
+            .env("TIFFIN_ADMIN_LISTEN", format!("127.0.0.1:{}", free_port()))
+            .env(name, value);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(said(&output).contains(name), "{output:?}");
+        assert_eq!(said(&output).lines().count(), 1, "{output:?}");
+        assert!(!data.exists());
+    };
+    refused("TIFFIN_NATS_LISTEN", "127.0.0.1:0");
+    refused("TIFFIN_SAGA", "/nowhere/saga.toml");
+    refused("TIFFIN_MAX_CONNECTIONS", "0");
 }
 
 #[tokio::test]

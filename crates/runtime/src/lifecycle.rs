@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -43,6 +44,15 @@ pub enum Ending {
     Clean,
     /// A task that must run for ever ended by itself, or some task did not return in time.
     Failed,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Clean => Self::SUCCESS,
+            Ending::Failed => Self::FAILURE,
+        }
+    }
 }
 
 impl Lifecycle {

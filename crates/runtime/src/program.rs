@@ -1,6 +1,6 @@
 //! What every `main` does: read the settings, start logging, run, stop in order, and say in one line what is wrong.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{fmt::Display, io::Write, process::ExitCode};
 
 use clap::Parser;
 
@@ -37,32 +37,28 @@ pub fn main<S: Settings>(start: impl AsyncFnOnce(S, Process) -> anyhow::Result<(
     let settings = match config::parse::<S>() {
         Ok(settings) => settings,
         Err(Stop::Said(text)) => {
-            print!("{text}");
+            let _unheard = write!(std::io::stdout(), "{text}");
             return ExitCode::SUCCESS;
         }
         Err(Stop::Wrong(error)) => return complain(&error, WRONG_SETTING),
     };
     let common = settings.common().clone();
-    run(&common, async |process| {
+    let ended = run(&common, async |process| {
         let lifecycle = process.lifecycle.clone();
         // A signal during the start ends the start.
         if let Some(started) = lifecycle.soft.run_until_cancelled(start(settings, process)).await {
             started?;
         }
         Ok(lifecycle.finished().await)
-    })
-}
-
-/// Runs `body` with logs, signals and the admin server in place; says in one line what is wrong if it fails.
-pub fn run(common: &Common, body: impl AsyncFnOnce(Process) -> anyhow::Result<Ending>) -> ExitCode {
-    match try_run(common, body) {
-        Ok(Ending::Clean) => ExitCode::SUCCESS,
-        Ok(Ending::Failed) => ExitCode::FAILURE,
+    });
+    match ended {
+        Ok(ending) => ending.into(),
         Err(error) => complain(&format_args!("{error:#}"), exit_code(&error)),
     }
 }
 
-fn try_run(
+/// Runs `body` with logs, signals and the admin server in place.
+pub fn run(
     common: &Common,
     body: impl AsyncFnOnce(Process) -> anyhow::Result<Ending>,
 ) -> anyhow::Result<Ending> {
@@ -93,8 +89,8 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 }
 
 /// Says on standard error, in one line, what is wrong.
-pub fn complain(error: &dyn Display, code: u8) -> ExitCode {
+fn complain(error: &dyn Display, code: u8) -> ExitCode {
     let line = error.to_string().replace('\n', " ");
-    eprintln!("error: {line}");
+    let _unheard = writeln!(std::io::stderr(), "error: {line}");
     ExitCode::from(code)
 }

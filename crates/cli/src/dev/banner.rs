@@ -10,7 +10,10 @@ use serde_json::json;
 use tiffin_runtime::Secret;
 
 use super::operator;
-use crate::output;
+use crate::{
+    output,
+    server::{DEVELOPMENT_KEY, DEVELOPMENT_SERVER},
+};
 
 /// What is running where.
 pub(super) struct Banner {
@@ -27,7 +30,7 @@ pub(super) struct Banner {
 impl Banner {
     /// Says it on standard output; if nobody listens there, everything runs all the same.
     pub(super) fn print(&self, json: bool) {
-        let _unheard = output::line(if json { self.json() } else { self.text() });
+        let _unheard = output::try_line(if json { self.json() } else { self.text() });
     }
 
     fn json(&self) -> String {
@@ -51,7 +54,8 @@ impl Banner {
         let admin = reachable(self.admin);
         let key = self.api_key.expose();
         let program = env::args().next().unwrap_or_else(|| "tiffin".to_owned());
-        let headers = format!("-H 'x-api-key: {key}' -H 'content-type: application/json'");
+        let header = quoted(&format!("x-api-key: {key}"));
+        let headers = format!("-H {header} -H 'content-type: application/json'");
         let nats = self.nats_without_credentials();
         format!(
             r#"
@@ -77,17 +81,34 @@ Watch it, with its id in place of ID:
 
 Both in one, and what happens on the bus:
 
-  {program} order place Dal:2 --watch
+  {program} order place Dal:2 --watch{options}
   nats sub --server {nats} 'order.>' --translate '{program} decode'
 
 Ctrl-C stops everything.
 "#,
+            options = self.options(),
             sockets = base.replacen("http", "ws", 1),
             data = self.data.display(),
             database = self.database,
             operator = self.operator_key.expose(),
             operator_file = operator::file(&self.data).display(),
         )
+    }
+
+    /// What the order commands have to be told, because it is not what they take for granted.
+    fn options(&self) -> String {
+        let base = self.base();
+        let key = self.api_key.expose();
+        let mut options = String::new();
+        if base != DEVELOPMENT_SERVER {
+            options.push_str(" --server ");
+            options.push_str(&base);
+        }
+        if key != DEVELOPMENT_KEY {
+            options.push_str(" --api-key ");
+            options.push_str(&quoted(key));
+        }
+        options
     }
 
     fn base(&self) -> String {
@@ -105,6 +126,11 @@ Ctrl-C stops everything.
     }
 }
 
+/// A text as a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// An address that a client on this machine can connect to.
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address.ip() {
@@ -117,18 +143,22 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 mod tests {
     use super::*;
 
-    #[test]
-    fn addresses_are_those_of_this_machine_and_the_password_of_nats_is_not_shown() {
-        let banner = Banner {
-            address: ([0, 0, 0, 0], 8080).into(),
+    fn banner(port: u16, key: &str) -> Banner {
+        Banner {
+            address: ([0, 0, 0, 0], port).into(),
             tls: false,
             admin: ([127, 0, 0, 1], 9464).into(),
             nats: "nats://me:secret@one:4222,two:4222".to_owned(),
             database: "sqlite:./data".to_owned(),
             data: "./data".into(),
-            api_key: Secret::new("a-key"),
+            api_key: Secret::new(key),
             operator_key: Secret::new("another-key"),
-        };
+        }
+    }
+
+    #[test]
+    fn addresses_are_those_of_this_machine_and_the_password_of_nats_is_not_shown() {
+        let banner = banner(8080, DEVELOPMENT_KEY);
         let text = banner.text();
         for expected in [
             "http://127.0.0.1:8080/graphql",
@@ -140,5 +170,19 @@ mod tests {
         assert!(!text.contains("secret"), "{text}");
         let json: serde_json::Value = serde_json::from_str(&banner.json()).unwrap();
         assert_eq!(json["graphql"], "http://127.0.0.1:8080/graphql");
+    }
+
+    #[test]
+    fn the_order_line_names_the_server_and_the_key_where_they_are_not_the_usual_ones() {
+        let line = |banner: Banner| {
+            let text = banner.text();
+            let line = text.lines().find(|line| line.contains("order place")).unwrap();
+            line.split_once(" order ").unwrap().1.to_owned()
+        };
+        assert_eq!(line(banner(8080, DEVELOPMENT_KEY)), "place Dal:2 --watch");
+        assert_eq!(
+            line(banner(18080, "it's-a-key-of-mine")),
+            r"place Dal:2 --watch --server http://127.0.0.1:18080 --api-key 'it'\''s-a-key-of-mine'"
+        );
     }
 }

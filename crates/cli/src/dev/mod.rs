@@ -7,25 +7,47 @@ mod operator;
 mod services;
 mod settings;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use tiffin_eventstore::DatabaseUrl;
 use tiffin_graphql::Role;
-use tiffin_runtime::{Ending, Error, HttpServer, Lifecycle, Process, program};
+use tiffin_runtime::{Ending, Error, HttpServer, Lifecycle, Process, Secret, program};
 
 pub(crate) use self::settings::Settings;
 use self::{banner::Banner, nats::Nats, services::Services};
-use crate::server::DEVELOPMENT_KEY;
+use crate::{
+    failure::{Exit, Failure},
+    server::DEVELOPMENT_KEY,
+};
 
 /// How often the parent is looked at, if its end is ours.
 const LOOK: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(settings: Settings, json: bool) -> ExitCode {
     let common = settings.common.clone();
-    program::run(&common, async |process| {
+    let ended = program::run(&common, async |process| {
         Box::pin(serve(settings, process, json)).await
-    })
+    });
+    match ended {
+        Ok(ending) => ending.into(),
+        Err(error) => failure(error).report(json),
+    }
+}
+
+/// What is wrong, in one line.
+fn failure(error: anyhow::Error) -> Failure {
+    let exit = match program::exit_code(&error) {
+        program::WRONG_SETTING => Exit::Usage,
+        _ => Exit::Fault,
+    };
+    error
+        .downcast::<Failure>()
+        .unwrap_or_else(|error| Failure::new(exit, format!("{error:#}").replace('\n', " ")))
 }
 
 async fn serve(settings: Settings, process: Process, json: bool) -> anyhow::Result<Ending> {
@@ -41,11 +63,13 @@ async fn serve(settings: Settings, process: Process, json: bool) -> anyhow::Resu
     let Some(started) = starting.transpose()? else {
         return Ok(Ending::Clean);
     };
+    lifecycle.soft.cancelled().await;
+    let asked = Instant::now();
     let ending = lifecycle.finished().await;
     started.services.store.close().await;
     // Last, because everything else may still want to say something on the way out.
     if let Some(nats) = started.nats {
-        nats.stop().await;
+        nats.stop(lifecycle.grace().saturating_sub(asked.elapsed())).await;
     }
     Ok(ending)
 }
@@ -56,7 +80,23 @@ struct Started {
     nats: Option<Nats>,
 }
 
+/// Which NATS server is used.
+enum Broker {
+    Named(Secret),
+    /// One of our own, by this program.
+    Own(PathBuf),
+}
+
 async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::Result<Started> {
+    // What may be missing, and the ports, come first, so that a start in vain leaves nothing behind.
+    let saga = settings.saga.config()?;
+    let broker = match settings.nats_url.take() {
+        Some(url) => Broker::Named(url),
+        None => Broker::Own(nats::program(settings.nats_listen)?),
+    };
+    let http = HttpServer::bind(&settings.http).await?;
+    let address = http.address().context("a socket without an address")?;
+
     let data = settings.data.clone();
     std::fs::create_dir_all(&data).map_err(|error| {
         Error::setting(
@@ -67,7 +107,7 @@ async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::
     let api_key = settings
         .keys
         .api_key
-        .get_or_insert_with(|| tiffin_runtime::Secret::new(DEVELOPMENT_KEY))
+        .get_or_insert_with(|| Secret::new(DEVELOPMENT_KEY))
         .clone();
     let operator_key = match &settings.keys.operator_key {
         Some(key) => key.clone(),
@@ -79,24 +119,21 @@ async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::
         .database_url
         .clone()
         .unwrap_or_else(|| DatabaseUrl::Sqlite(data.clone()));
-    let saga = settings.saga.config()?;
 
-    // The ports come first, so that a second start fails before it touches anything.
-    let http = HttpServer::bind(&settings.http).await?;
-    let address = http.address().context("a socket without an address")?;
-    let (nats, nats_url) = if let Some(url) = &settings.nats_url {
-        (None, url.expose().to_owned())
-    } else {
-        let nats = Nats::start(settings.nats_listen, &data, &process.lifecycle).await?;
-        let url = nats.url();
-        (Some(nats), url)
+    let (nats, nats_url) = match broker {
+        Broker::Named(url) => (None, url.expose().to_owned()),
+        Broker::Own(program) => {
+            let nats = Nats::start(program, settings.nats_listen, &data, &process.lifecycle).await?;
+            let url = nats.url();
+            (Some(nats), url)
+        }
     };
     let banner = Banner {
         address,
         tls: http.is_tls(),
         admin: process.admin.address(),
         nats: nats_url.clone(),
-        database: format!("{database:?}"),
+        database: database.to_string(),
         data,
         api_key,
         operator_key,

@@ -29,31 +29,37 @@ const START: Duration = Duration::from_secs(15);
 /// How long its port may still be held by one that was ours and is being ended.
 const PORT: Duration = Duration::from_secs(2);
 
-/// How long it may take to end in good order.
-const STOP: Duration = Duration::from_secs(5);
+/// How long before a stop has to be over it is killed if it has not ended in good order.
+const KILL: Duration = Duration::from_millis(250);
 
 /// How long to wait before it is started anew: at first, and at most while it ends again and again.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// The program of a nats-server that is to listen there.
+pub(super) fn program(listen: SocketAddr) -> Result<PathBuf, Error> {
+    if listen.port() == 0 {
+        return Err(Error::setting("TIFFIN_NATS_LISTEN", "name a port other than 0"));
+    }
+    find::nats_server()
+}
 
 /// A nats-server that runs.
 pub(super) struct Nats {
     listen: SocketAddr,
     stop: CancellationToken,
-    keeper: JoinHandle<()>,
+    keeper: JoinHandle<Option<(Server, Child)>>,
 }
 
 impl Nats {
-    /// Starts it, with its data and its log in `data`, and watches over it until [`Nats::stop`].
+    /// Starts `program`, with its data and its log in `data`, and watches over it until [`Nats::stop`].
     pub(super) async fn start(
+        program: PathBuf,
         listen: SocketAddr,
         data: &Path,
         lifecycle: &Lifecycle,
     ) -> anyhow::Result<Self> {
-        if listen.port() == 0 {
-            return Err(Error::setting("TIFFIN_NATS_LISTEN", "name a port other than 0").into());
-        }
         let server = Server {
-            program: find::nats_server()?,
+            program,
             listen,
             store: data.join("nats"),
             log: data.join("nats-server.log"),
@@ -74,12 +80,29 @@ impl Nats {
         format!("nats://{}", self.listen)
     }
 
-    /// Ends it in good order.
-    pub(super) async fn stop(self) {
+    /// Ends it within `patience`; in good order, unless that takes too long.
+    pub(super) async fn stop(self, patience: Duration) {
         self.stop.cancel();
-        if let Err(error) = self.keeper.await {
-            tracing::error!(%error, "the keeper of nats-server failed");
+        let (server, mut child) = match self.keeper.await {
+            Ok(Some(running)) => running,
+            Ok(None) => return,
+            Err(error) => return tracing::error!(%error, "the keeper of nats-server failed"),
+        };
+        if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            // It may have ended by itself a moment ago.
+            let _ended = kill_process(pid, Signal::TERM);
         }
+        if timeout(patience.saturating_sub(KILL), child.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("nats-server does not end; killing it");
+            if let Err(error) = child.kill().await {
+                tracing::error!(%error, "cannot kill nats-server");
+            }
+        }
+        // Not before: its leash kills it at once.
+        drop(server);
     }
 }
 
@@ -132,34 +155,36 @@ impl Server {
         Ok(())
     }
 
-    /// Starts it anew whenever it ends, until it is to stop.
-    async fn keep(self, mut child: Child, stop: CancellationToken, lifecycle: Lifecycle) {
+    /// Starts it anew whenever it ends, until it is to stop; returns it if it runs then.
+    async fn keep(
+        self,
+        mut child: Child,
+        stop: CancellationToken,
+        lifecycle: Lifecycle,
+    ) -> Option<(Self, Child)> {
         let mut pause = AGAIN.0;
         loop {
             let started = Instant::now();
-            let ended = stop.run_until_cancelled(child.wait()).await;
-            let Some(status) = ended else { break };
+            let Some(status) = stop.run_until_cancelled(child.wait()).await else {
+                return Some((self, child));
+            };
             pause = if started.elapsed() > AGAIN.1 {
                 AGAIN.0
             } else {
                 AGAIN.1.min(pause * 2)
             };
-            tracing::warn!(?status, log = %self.log.display(), "nats-server ended; starting it again");
-            sleep(pause).await;
+            let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+            tracing::warn!(status, log = %self.log.display(), "nats-server ended; starting it again");
+            stop.run_until_cancelled(sleep(pause)).await?;
             match self.spawn() {
                 Ok(again) => child = again,
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), "cannot start nats-server again");
                     lifecycle.fail();
-                    return;
+                    return None;
                 }
             }
         }
-        if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
-            // It may have ended by itself a moment ago.
-            let _ended = kill_process(pid, Signal::TERM);
-        }
-        let _late = timeout(STOP, child.wait()).await;
     }
 }
 

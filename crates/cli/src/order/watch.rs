@@ -35,7 +35,7 @@ pub(crate) struct Settings {
     /// The order's id.
     id: String,
     /// Begins with the change after this version; 0 shows the whole history.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", allow_negative_numbers = true, value_parser = version)]
     after_version: Option<i32>,
 }
 
@@ -54,9 +54,13 @@ pub(super) async fn follow(
 ) -> Result<(), Failure> {
     let variables = json!({ "id": id, "afterVersion": after_version });
     let mut last = None;
+    let mut away = false;
     loop {
         let failure = match server.subscribe(last.as_deref(), WATCH, &variables).await {
             Ok(answer) => {
+                if std::mem::take(&mut away) {
+                    output::news("the connection is back", json);
+                }
                 let mut events = Events::new(answer);
                 let ended = show(&mut events, json).await;
                 there = Some(Instant::now());
@@ -73,8 +77,16 @@ pub(super) async fn follow(
         if !failure.retryable() || !worth_it {
             return Err(failure);
         }
+        if !std::mem::replace(&mut away, true) {
+            output::news("connection lost, trying again", json);
+        }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+fn version(text: &str) -> Result<i32, String> {
+    let version = text.parse().ok().filter(|version| *version >= 0);
+    version.ok_or_else(|| "not a version, which is a number from 0".to_owned())
 }
 
 /// Prints what comes until the subscription is complete.
