@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use clap::Args;
 use reqwest::{
-    Client, ClientBuilder, RequestBuilder, Response,
+    Client, ClientBuilder, RequestBuilder, Response, Url,
     header::{ACCEPT, CONTENT_TYPE},
 };
 use serde_json::{Value, json};
 use tiffin_runtime::Secret;
 
 use crate::failure::{Exit, Failure};
+
+/// Where `tiffin dev` is when it is not told otherwise.
+pub(crate) const DEVELOPMENT_SERVER: &str = "http://127.0.0.1:8080";
 
 /// The API key of `tiffin dev` where none is set; not a secret.
 pub(crate) const DEVELOPMENT_KEY: &str = "da2-tiffindevelopmentkey000000";
@@ -32,9 +35,10 @@ pub(crate) struct Server {
         long,
         env = "TIFFIN_SERVER",
         value_name = "URL",
-        default_value = "http://127.0.0.1:8080"
+        default_value = DEVELOPMENT_SERVER,
+        value_parser = address
     )]
-    server: String,
+    server: Url,
     /// The API key; without one that of `tiffin dev`.
     #[arg(
         long,
@@ -89,30 +93,54 @@ impl Server {
         query: &str,
         variables: &Value,
     ) -> Result<RequestBuilder, Failure> {
+        let key = self.api_key.expose();
+        if key.is_empty() || !key.chars().all(|letter| letter.is_ascii_graphic()) {
+            let rule = "TIFFIN_API_KEY: a key has printable ASCII characters and no blanks";
+            return Err(Failure::new(Exit::Usage, rule));
+        }
         let client = client.build().map_err(Failure::fault)?;
-        let url = format!("{}{path}", self.server.trim_end_matches('/'));
-        let request = client.post(url).header("x-api-key", self.api_key.expose());
+        let url = format!("{}{path}", self.address());
+        let request = client.post(url).header("x-api-key", key);
         Ok(request.json(&json!({ "query": query, "variables": variables })))
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        if error.is_builder() {
-            return Failure::new(
-                Exit::Usage,
-                format_args!("{} or the API key makes no sense: {error}", self.server),
-            );
-        }
-        let reason = if error.is_timeout() {
-            "no answer in time".to_owned()
-        } else {
-            innermost(error)
-        };
-        Failure::new(
-            Exit::Unavailable,
-            format_args!("cannot reach {}: {reason}", self.server),
-        )
-        .hint("Start everything with `tiffin dev`, or name another server by TIFFIN_SERVER.")
+    fn address(&self) -> &str {
+        self.server.as_str().trim_end_matches('/')
     }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let message = format!("cannot reach {}: {}", self.address(), self.reason(error));
+        let failure = Failure::new(Exit::Unavailable, message)
+            .hint("Start everything with `tiffin dev`, or name another server by TIFFIN_SERVER.");
+        if error.is_connect() {
+            failure.unsent()
+        } else {
+            failure
+        }
+    }
+
+    fn reason(&self, error: &reqwest::Error) -> String {
+        if error.is_timeout() {
+            return "no answer in time".to_owned();
+        }
+        match innermost(error) {
+            // What the TLS library says of an answer that is none.
+            text if text.contains("InvalidContentType") => {
+                format!(
+                    "it does not speak TLS; try {}",
+                    self.address().replacen("https", "http", 1)
+                )
+            }
+            text => text,
+        }
+    }
+}
+
+/// The address of a server: an HTTP URL.
+fn address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| format!("write an address such as {DEVELOPMENT_SERVER}"))
 }
 
 /// The error at the bottom, which says what happened.
@@ -148,5 +176,30 @@ pub(crate) fn data(mut answer: Value) -> Result<Value, Failure> {
     match answer.get("errors") {
         Some(errors) => Err(Failure::from_graphql(errors)),
         None => Ok(answer["data"].take()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_an_http_url() {
+        for good in ["http://127.0.0.1:8080", "https://tiffin.example/shop/"] {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for wrong in [
+            "",
+            "127.0.0.1:8080",
+            "localhost:8080",
+            "nats://127.0.0.1",
+            "http://",
+            "%%",
+        ] {
+            assert_eq!(
+                address(wrong),
+                Err("write an address such as http://127.0.0.1:8080".to_owned())
+            );
+        }
     }
 }

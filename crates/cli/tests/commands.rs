@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::Value;
 use tiffin_testkit::Postgres;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn tiffin(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tiffin"))
@@ -24,6 +25,10 @@ fn tiffin(arguments: &[&str], input: &[u8]) -> Output {
 
 fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
@@ -75,16 +80,85 @@ fn a_command_line_that_makes_no_sense_is_one_line_and_exit_code_2() {
         &["order"],
         &["migrate"],
         &["migrate", "--database-url", "mysql:x"],
+        &["keys", "new", "", "--role", "kitchen"],
+        &[
+            "keys",
+            "new",
+            "bob",
+            "--role",
+            "kitchen",
+            "--expires",
+            "2020-01-01T00:00:00Z",
+        ],
+        &["order", "place", "Dal:x"],
+        &["order", "get", "ID", "--api-key", "no key"],
+        &["order", "watch", "ID", "--after-version", "-1"],
     ] {
         let output = tiffin(arguments, b"");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert_eq!(
-            String::from_utf8_lossy(&output.stderr).lines().count(),
-            1,
-            "{output:?}"
-        );
+        assert_eq!(error(&output).lines().count(), 1, "{output:?}");
     }
     assert!(out(&tiffin(&["--help"], b"")).contains("Exit codes: 0 done;"));
+}
+
+#[test]
+fn a_server_that_is_no_address_is_named_with_its_setting_and_an_address_that_is_one() {
+    for server in ["127.0.0.1:8080", "localhost:8080", ""] {
+        let said = error(&tiffin(&["order", "get", "ID", "--server", server], b""));
+        assert!(said.contains("(TIFFIN_SERVER)"), "{said}");
+        assert!(said.contains("http://127.0.0.1:8080"), "{said}");
+    }
+}
+
+#[test]
+fn a_refused_connection_has_a_code_and_the_same_hint_for_every_command() {
+    for order in [&["get", "ID"], &["place", "Dal"], &["cancel", "ID"]] {
+        let server = ["--json", "--server", "http://127.0.0.1:1"];
+        let output = tiffin(&[&["order"][..], order, &server].concat(), b"");
+        assert_eq!(output.status.code(), Some(5));
+        let json: Value = serde_json::from_str(&error(&output)).unwrap();
+        assert_eq!(json["error"]["code"], "UNAVAILABLE");
+        let hint = json["error"]["hint"].as_str().unwrap();
+        assert!(hint.starts_with("Start everything with `tiffin dev`"), "{hint}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_speaks_no_tls_is_told_from_one_that_is_away() {
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = plain.local_addr().unwrap();
+    let answer = tokio::spawn(async move {
+        let (mut client, _) = plain.accept().await.unwrap();
+        client
+            .write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        // Until it has read the answer and gone.
+        let _gone = client.read_to_end(&mut Vec::new()).await;
+    });
+    let server = format!("https://{address}");
+    let get = move || tiffin(&["order", "get", "ID", "--server", &server], b"");
+    let said = error(&tokio::task::spawn_blocking(get).await.unwrap());
+    answer.await.unwrap();
+    let expected = format!("it does not speak TLS; try http://{address}");
+    assert!(said.contains(&expected), "{said}");
+}
+
+#[test]
+fn whoever_has_read_enough_is_no_error() {
+    for arguments in [&["--help"][..], &["keys", "new", "shop", "--role", "customer"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tiffin"));
+        let output = command
+            .args(arguments)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(!error(&output).contains("error"), "{output:?}");
+    }
 }
 
 #[tokio::test]
@@ -95,8 +169,9 @@ async fn migrations_can_be_repeated_and_a_database_that_is_away_is_exit_code_5()
         let output = migrate(&database.url);
         assert_eq!(out(&output), "{\"migrated\":true}\n", "{output:?}");
     }
-    assert_eq!(
-        migrate("postgres://nobody@127.0.0.1:1/nothing").status.code(),
-        Some(5)
-    );
+    let away = migrate("postgres://nobody:secret@127.0.0.1:1/nothing");
+    assert_eq!(away.status.code(), Some(5));
+    let json: Value = serde_json::from_str(&error(&away)).unwrap();
+    let message = json["error"]["message"].as_str().unwrap();
+    assert!(message.contains("postgres://127.0.0.1:1/nothing: "), "{message}");
 }

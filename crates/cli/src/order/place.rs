@@ -1,6 +1,9 @@
 //! `tiffin order place`.
 
-use std::time::{Duration, Instant};
+use std::{
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -22,7 +25,8 @@ const PLACE: &str = "mutation Place($input: CreateOrderInput!) {
 pub(crate) struct Settings {
     #[command(flatten)]
     server: Server,
-    /// What to order: a product's name, and after a colon how many of it if more than one, as in `Margherita:2`.
+    /// What to order: a product's name, and after a colon how many of it if more than one, as in `Margherita:2`. A
+    /// name that has a colon itself needs its quantity: `Menu 1: Dal:1`.
     #[arg(required = true, value_name = "PRODUCT[:QUANTITY]")]
     products: Vec<Product>,
     /// Makes repeating safe: the same key with the same products is the same order. Made up if it is not given.
@@ -49,9 +53,7 @@ pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
         .map(|product| json!({ "name": product.name, "quantity": product.quantity }))
         .collect();
     let variables = json!({ "input": { "products": products, "idempotencyKey": key } });
-    let order = place(&settings.server, &variables)
-        .await
-        .map_err(|failure| explain(failure, &key))?;
+    let order = place(&settings.server, &variables, &key).await?;
     output::line(if json {
         order.to_string()
     } else {
@@ -64,39 +66,46 @@ pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn place(server: &Server, variables: &Value) -> Result<Value, Failure> {
+async fn place(server: &Server, variables: &Value, key: &str) -> Result<Value, Failure> {
     let mut attempt = 1;
+    let mut unsent = true;
     loop {
-        match server.run(PLACE, variables).await {
+        let failure = match server.run(PLACE, variables).await {
             Ok(mut data) => return Ok(data["createOrder"].take()),
-            Err(failure) if failure.retryable() && attempt < ATTEMPTS => {
-                attempt += 1;
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(failure) => return Err(failure),
+            Err(failure) => failure,
+        };
+        if !failure.retryable() {
+            return Err(failure);
         }
+        unsent &= failure.is_unsent();
+        if attempt == ATTEMPTS {
+            return Err(if unsent { failure } else { doubtful(failure, key) });
+        }
+        attempt += 1;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
 /// An order whose fate is unknown can be asked for again without harm.
-fn explain(failure: Failure, key: &str) -> Failure {
-    if failure.retryable() {
-        failure.hint(format!(
-            "The order may have been placed. To be sure without placing it twice, repeat with --idempotency-key {key}"
-        ))
-    } else {
-        failure
-    }
+fn doubtful(failure: Failure, key: &str) -> Failure {
+    failure.hint(format!(
+        "The order may have been placed. To be sure without placing it twice, repeat with --idempotency-key {key}"
+    ))
 }
 
-impl From<String> for Product {
-    fn from(text: String) -> Self {
-        // A colon that is not followed by a number belongs to the name.
-        let split = text
-            .rsplit_once(':')
-            .and_then(|(name, quantity)| Some((name.to_owned(), quantity.parse().ok()?)));
-        let (name, quantity) = split.unwrap_or((text, 1));
-        Self { name, quantity }
+impl FromStr for Product {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((name, quantity)) = text.rsplit_once(':') else {
+            let (name, quantity) = (text.to_owned(), 1);
+            return Ok(Self { name, quantity });
+        };
+        let quantity = quantity.parse().map_err(|_| {
+            format!("{quantity:?} is not a quantity; a name with a colon needs one after it: '{text}:1'")
+        })?;
+        let name = name.to_owned();
+        Ok(Self { name, quantity })
     }
 }
 
@@ -108,11 +117,24 @@ mod tests {
     fn a_product_is_a_name_and_perhaps_a_quantity() {
         let expect = |text: &str, name: &str, quantity| {
             let name = name.to_owned();
-            assert_eq!(Product::from(text.to_owned()), Product { name, quantity });
+            assert_eq!(text.parse(), Ok(Product { name, quantity }));
         };
         expect("Dal", "Dal", 1);
         expect("Dal:3", "Dal", 3);
-        expect("Menu 1: Dal", "Menu 1: Dal", 1);
         expect("Menu 1: Dal:-2", "Menu 1: Dal", -2);
+        expect("a:b:2", "a:b", 2);
+    }
+
+    #[test]
+    fn what_follows_the_last_colon_is_a_quantity_or_a_mistake() {
+        for wrong in ["Dal:x", "Dal:", "Dal:1.5", "Dal: 2", "Dal:2x", "Menu 1: Dal"] {
+            let refused = wrong.parse::<Product>().unwrap_err();
+            assert!(refused.contains("is not a quantity"), "{refused}");
+            let meant = format!("{wrong}:1");
+            assert!(
+                refused.contains(&meant) && meant.parse::<Product>().is_ok(),
+                "{refused}"
+            );
+        }
     }
 }
