@@ -49,10 +49,10 @@ impl Board {
         entry
     }
 
-    /// How many orders are acknowledged and not yet seen to be finished.
-    pub(super) fn open(&self) -> usize {
+    /// How many placements are as is asked for.
+    pub(super) fn count(&self, asked: impl Fn(&Placement) -> bool) -> usize {
         let entries = lock(&self.entries);
-        entries.iter().filter(|entry| entry.write().is_open()).count()
+        entries.iter().filter(|entry| asked(&entry.write())).count()
     }
 
     /// Whether every order that was sent is acknowledged and seen to be finished.

@@ -40,7 +40,12 @@ impl Crowd {
 
     /// How many orders are acknowledged and not yet seen to be finished.
     pub fn open(&self) -> usize {
-        self.board.open()
+        self.count(Placement::is_open)
+    }
+
+    /// How many placements are as is asked for.
+    pub fn count(&self, asked: impl Fn(&Placement) -> bool) -> usize {
+        self.board.count(asked)
     }
 
     /// Lets nobody in any more, waits until everyone has left or until the deadline, and tells what everyone did and

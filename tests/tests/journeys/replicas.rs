@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use tiffin_testkit::Service;
+use tiffin_testkit::{Service, eventually};
 use tiffin_tests::{
     stack::{Setting, Stack},
     torture::{Ledger, audit, crowd::Crowd, history::Evidence, ledger::Demands},
 };
 use tokio::time::Instant;
+
+/// How long orders of three seconds may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_one_replica_at_a_time_fails_no_request_and_loses_no_update() {
@@ -17,7 +20,8 @@ async fn stopping_one_replica_at_a_time_fails_no_request_and_loses_no_update() {
     };
     let mut stack = Stack::start(&setting).await.unwrap();
     let crowd = Crowd::new(Duration::from_millis(50), stack.client());
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // From the first delivery on there are orders at every step.
+    eventually!(within PATIENCE, crowd.count(|placement| placement.completed), |delivered| *delivered > 0);
     for services in [&mut stack.api, &mut stack.orders, &mut stack.notifier] {
         for _ in 0..2 {
             let service = services.remove(0);

@@ -11,9 +11,19 @@ use tiffin_tests::{
 };
 use tokio::time::{Instant, sleep};
 
+/// Far more than a restart of everything takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 fn killed(service: Service) -> Service {
     service.process.kill();
     service.again()
+}
+
+/// Waits until 25 more customers have their answers.
+async fn served(crowd: &Crowd) {
+    let answered = || crowd.count(|placement| placement.acknowledged.is_some());
+    let before = answered();
+    eventually!(within PATIENCE, answered(), |now| *now >= before + 25);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,14 +32,14 @@ async fn nothing_is_lost_doubled_or_missed_though_the_process_is_killed_and_the_
     let mut dev = Dev::start(&nats, &waits(["0s", "1s", "1s", "1s"])).await.unwrap();
     let crowd = Crowd::new(Duration::from_millis(50), dev.client());
     for round in 0..8 {
-        sleep(Duration::from_millis(1_500)).await;
+        served(&crowd).await;
         if round % 4 == 3 {
             nats.wipe().await;
         } else {
             dev.service = killed(dev.service);
         }
     }
-    sleep(Duration::from_secs(1)).await;
+    served(&crowd).await;
     let placements = crowd
         .leave(Instant::now() + Duration::from_secs(20))
         .await
@@ -77,6 +87,7 @@ async fn timers_that_were_due_while_the_process_was_down_fire_soon_after_its_sta
         orders.push(id(&order).to_owned());
     }
     dev.service.process.kill();
+    // Down until a second after every timer was due.
     sleep(Duration::from_secs(3)).await;
     let restarted = clock.now();
     dev.service = dev.service.again();
