@@ -2,7 +2,7 @@
 
 use std::{fmt, future, time::Duration};
 
-use async_nats::{Client, ConnectOptions, Event, jetstream};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr, jetstream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
@@ -31,9 +31,12 @@ pub struct Config {
 /// A configuration that can never connect.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The URL cannot be parsed.
+    /// This cannot be the URL of a NATS server.
+    #[error("'{0}' is not the address of a NATS server; write nats://127.0.0.1:4222")]
+    Url(String),
+    /// The client does not take these URLs.
     #[error("the NATS URL is not valid: {0}")]
-    Url(#[source] async_nats::ConnectError),
+    Client(#[source] async_nats::ConnectError),
     /// The name has other characters than letters, digits, `-` and `_`.
     #[error("'{0}' is not a valid name for a NATS connection: use letters, digits, '-' and '_'")]
     Name(String),
@@ -95,17 +98,9 @@ impl Connection {
         token: CancellationToken,
     ) -> Result<Connection, ConfigError> {
         let (events, received) = mpsc::unbounded_channel();
-        let client = options(config, purpose, events)?
-            .connect(
-                config
-                    .url
-                    .split(',')
-                    .map(str::trim)
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>(),
-            )
-            .await
-            .map_err(ConfigError::Url)?;
+        let servers = servers(&config.url)?;
+        let client = options(config, purpose, events)?.connect(servers).await;
+        let client = client.map_err(ConfigError::Client)?;
         let (sender, state) = watch::channel(State::Disconnected);
         let follower = follow(client.clone(), purpose, received, sender, token.clone());
         tracker.spawn(vital(token, follower));
@@ -129,6 +124,30 @@ impl Connection {
             // The bus has been stopped: there will never be a server.
             future::pending::<()>().await;
         }
+    }
+}
+
+/// The servers of a URL, or of several with commas between them.
+fn servers(urls: &str) -> Result<Vec<ServerAddr>, ConfigError> {
+    let server = |url: &str| {
+        let server = url.parse().ok().filter(has_host);
+        server.ok_or_else(|| ConfigError::Url(without_credentials(url)))
+    };
+    urls.split(',').map(str::trim).map(server).collect()
+}
+
+/// The library takes everything for a host that is not too strange for a URL.
+fn has_host(server: &ServerAddr) -> bool {
+    let host = server.host();
+    let letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.' | ':');
+    !host.is_empty() && host.chars().all(letter)
+}
+
+fn without_credentials(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, server))) => format!("{scheme}://{server}"),
+        (None, Some((_, server))) => server.to_owned(),
+        (_, None) => url.to_owned(),
     }
 }
 
@@ -225,6 +244,28 @@ fn is_supported(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_a_server_is_refused_and_its_password_is_not_told() {
+        for good in [
+            "nats://127.0.0.1:4222",
+            "localhost",
+            "tls://me:secret@nats-1.example:4222, [::1]:4222",
+        ] {
+            assert!(servers(good).is_ok(), "{good}");
+        }
+        for wrong in [
+            "",
+            "%%",
+            "http://me:secret@127.0.0.1:4222",
+            "nats://",
+            "one:4222,,two:4222",
+            "one two",
+        ] {
+            let refused = servers(wrong).unwrap_err().to_string();
+            assert!(!refused.contains("secret"), "{refused}");
+        }
+    }
 
     #[test]
     fn servers_from_2_14_on_are_supported() {
