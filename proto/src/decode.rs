@@ -196,7 +196,7 @@ fn created_from_wire(created: &v1::Created) -> Result<Fact, DecodeError> {
         .map(|product| (product.name.as_str(), product.quantity.into()));
     Ok(Fact::Created {
         owner: Owner::parse(&created.owner).map_err(corrupt)?,
-        products: Products::parse(lines).map_err(corrupt)?,
+        products: Products::recorded(lines).map_err(corrupt)?,
     })
 }
 

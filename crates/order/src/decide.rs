@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use time::OffsetDateTime;
 
 use crate::{
-    Cause, Fact, NewFact, Open, Order, Owner, Products, Reason, Status, StepName, Transition, Workflow,
+    Cause, Fact, NewFact, Note, Open, Order, Owner, Products, Reason, Status, StepName, Transition, Workflow,
     WorkflowId,
 };
 
@@ -28,7 +28,7 @@ pub enum Input {
         /// On whose side.
         reason: Reason,
         /// What they wrote about it.
-        note: Option<Arc<str>>,
+        note: Option<Note>,
     },
     /// Its handling kept failing.
     Park {
@@ -131,7 +131,7 @@ fn wake(order: &Order, workflow: &Workflow, now: OffsetDateTime) -> Result<Optio
     }
 }
 
-fn cancel(order: &Order, reason: Reason, note: Option<Arc<str>>) -> Result<Option<NewFact>, Refusal> {
+fn cancel(order: &Order, reason: Reason, note: Option<Note>) -> Result<Option<NewFact>, Refusal> {
     match order.status() {
         None => Err(Refusal::NotFound),
         Some(Status::Cancelled) => Ok(None),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Owner, Products, Reason, Status, StepName, WorkflowId};
+use crate::{Note, Owner, Products, Reason, Status, StepName, WorkflowId};
 
 /// An event of an order's stream: all that [`evolve`](crate::evolve) needs of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +75,8 @@ pub struct Open {
 pub struct NewFact {
     /// What happened.
     pub fact: Fact,
-    /// Free text that somebody wrote.
-    pub note: Option<Arc<str>>,
+    /// What somebody wrote about it.
+    pub note: Option<Note>,
 }
 
 impl From<Fact> for NewFact {

@@ -1,6 +1,9 @@
 //! What is wrong with an input, in words for whoever sent it.
 
-use crate::product::{MAX_NAME_CHARS, MAX_NAMES_BYTES, MAX_PRODUCTS, MAX_QUANTITY};
+use crate::{
+    product::{MAX_NAME_CHARS, MAX_NAMES_BYTES, MAX_PRODUCTS, MAX_QUANTITY},
+    text::MAX_NOTE_CHARS,
+};
 
 /// An input that breaks a rule: where, and which.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,15 +39,21 @@ pub enum Problem {
     /// More products than an order may have.
     #[error("an order has at most {MAX_PRODUCTS} products")]
     TooManyProducts,
-    /// A name of white space only.
+    /// A name in which nothing can be seen.
     #[error("a product needs a name")]
     BlankName,
     /// A name that is too long.
     #[error("a product's name has at most {MAX_NAME_CHARS} characters")]
     NameTooLong,
-    /// A name with a line break or another control character.
-    #[error("a product's name has no control characters")]
-    ControlCharacter,
+    /// A name or note with a line break, another control character, or one that turns the direction of the text.
+    #[error("a text has no control characters, and none that turn its direction")]
+    Misleading,
+    /// A note in which nothing can be seen.
+    #[error("a note says something")]
+    BlankNote,
+    /// A note that is too long.
+    #[error("a note has at most {MAX_NOTE_CHARS} characters")]
+    NoteTooLong,
     /// All names together are too long.
     #[error("all names of an order together have at most {MAX_NAMES_BYTES} bytes")]
     NamesTooLong,
@@ -70,7 +79,11 @@ impl Problem {
             Self::TooManyProducts | Self::NamesTooLong => "Split it into several orders.",
             Self::BlankName => "Give the product a name that can be read.",
             Self::NameTooLong => "Shorten the name.",
-            Self::ControlCharacter => "Remove line breaks, tabs and other control characters.",
+            Self::Misleading => {
+                "Write one line of plain text, without line breaks, tabs and other characters that cannot be seen."
+            }
+            Self::BlankNote => "Write something that can be read, or leave the note out.",
+            Self::NoteTooLong => "Shorten the note.",
             Self::Quantity => "Give a quantity from 1 to 1000.",
             Self::OrderId => {
                 "Use the id that createOrder answered, such as 0198c5a0-7b1e-7c3a-9f5e-3b1f0d9a4c21."

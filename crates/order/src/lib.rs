@@ -7,6 +7,7 @@ mod invalid;
 mod order;
 mod product;
 mod status;
+mod text;
 mod timeline;
 mod workflow;
 
@@ -17,5 +18,6 @@ pub use invalid::{InvalidInput, Problem};
 pub use order::{Details, Order, START_WITHIN, evolve};
 pub use product::{MAX_NAMES_BYTES, MAX_PRODUCTS, Product, ProductName, Products, Quantity};
 pub use status::{Reason, Status, Version};
+pub use text::Note;
 pub use timeline::{Change, Recorded, timeline};
 pub use workflow::{SagaError, SagaProblem, Step, StepName, Workflow, WorkflowId};

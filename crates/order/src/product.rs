@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use crate::{InvalidInput, Problem};
+use crate::{InvalidInput, Problem, text};
 
 /// The most products that one order may have.
 pub const MAX_PRODUCTS: usize = 100;
@@ -11,7 +11,7 @@ pub const MAX_NAMES_BYTES: usize = 8 * 1024;
 pub(crate) const MAX_NAME_CHARS: usize = 200;
 pub(crate) const MAX_QUANTITY: u16 = 1000;
 
-/// A product's name: 1 to 200 characters, without white space around them.
+/// A product's name: 1 to 200 characters that can be read, without white space around them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ProductName(Arc<str>);
 
@@ -19,12 +19,12 @@ impl ProductName {
     /// Trims and checks a name.
     pub fn parse(text: &str) -> Result<Self, InvalidInput> {
         let name = text.trim();
-        let problem = if name.is_empty() {
-            Problem::BlankName
-        } else if name.chars().count() > MAX_NAME_CHARS {
+        let problem = if name.chars().count() > MAX_NAME_CHARS {
             Problem::NameTooLong
-        } else if name.chars().any(char::is_control) {
-            Problem::ControlCharacter
+        } else if name.chars().any(text::misleads) {
+            Problem::Misleading
+        } else if !name.chars().any(text::is_visible) {
+            Problem::BlankName
         } else {
             return Ok(Self(name.into()));
         };
@@ -91,6 +91,19 @@ impl Products {
         }
         Ok(Self(products.into()))
     }
+
+    /// The lines as they were recorded: a name that was accepted once stays, whatever the rules are now.
+    pub fn recorded<S: Into<Arc<str>>>(
+        lines: impl IntoIterator<Item = (S, i64)>,
+    ) -> Result<Self, InvalidInput> {
+        let product = |(name, quantity): (S, i64)| {
+            Ok(Product {
+                name: ProductName(name.into()),
+                quantity: Quantity::parse(quantity)?,
+            })
+        };
+        lines.into_iter().map(product).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 impl Deref for Products {
@@ -143,7 +156,7 @@ mod tests {
         );
         assert_eq!(
             refused(vec![line("a\nb", 1)]),
-            at("products[0].name", Problem::ControlCharacter)
+            at("products[0].name", Problem::Misleading)
         );
         assert_eq!(
             refused(vec![line(&"ü".repeat(200), 1); 21]),

@@ -4,18 +4,15 @@ use std::time::Duration;
 
 use prost::Message;
 use tiffin_graphql::{Caller, Error, ErrorCode, OrderView, Role};
-use tiffin_order::{OrderId, Status};
+use tiffin_order::{Note, OrderId, Status};
 use tiffin_proto::v1::{self, cancel_order_response::Result as Verdict};
 
-use crate::orders::Orders;
+use crate::orders::{Orders, wrong};
 
 const SUBJECT: &str = "orders.order.cancel";
 
 /// How long a verdict may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The most characters of a note.
-const NOTE: usize = 500;
 
 impl Orders {
     pub(crate) async fn call_off(
@@ -62,29 +59,14 @@ impl Orders {
 }
 
 fn request(caller: &Caller, id: OrderId, note: Option<String>) -> Result<v1::CancelOrderRequest, Error> {
-    let note = note.map(|note| note.trim().to_owned()).unwrap_or_default();
-    if note.chars().count() > NOTE {
-        return Err(Error::new(
-            ErrorCode::BadUserInput,
-            format!("A note has at most {NOTE} characters."),
-        )
-        .hint("Shorten the note.")
-        .field("input.note"));
-    }
-    if note.chars().any(char::is_control) {
-        return Err(
-            Error::new(ErrorCode::BadUserInput, "A note has no control characters.")
-                .hint("Write the note in one line of plain text.")
-                .field("input.note"),
-        );
-    }
+    let note = Note::parse(&note.unwrap_or_default()).map_err(wrong)?;
     let reason = match caller.principal.role {
         Role::Customer => v1::Reason::CancelledByCustomer,
         Role::Kitchen | Role::Courier | Role::Operator | Role::Service => v1::Reason::CancelledByStaff,
     };
     Ok(v1::CancelOrderRequest {
         id: id.to_string(),
-        note,
+        note: note.map(|note| note.to_string()).unwrap_or_default(),
         actor: caller.principal.owner.to_string(),
         reason: reason.into(),
     })
@@ -139,14 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_has_at_most_500_characters() {
-        assert!(asked(Role::Customer, &"ü".repeat(500)).is_ok());
-        let refused = asked(Role::Customer, &"ü".repeat(501)).unwrap_err();
-        assert_eq!(refused.code(), ErrorCode::BadUserInput);
-    }
-
-    #[test]
-    fn a_note_has_no_control_characters() {
+    fn a_note_that_cannot_be_read_is_the_clients_mistake() {
         let refused = asked(Role::Customer, "a\u{1b}[31mred").unwrap_err();
         assert_eq!(refused.code(), ErrorCode::BadUserInput);
     }

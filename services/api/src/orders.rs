@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use tiffin_bus::Bus;
 use tiffin_eventstore::EventStore;
 use tiffin_graphql::{Caller, Created, Error, NewOrder, OrderPort, OrderView};
-use tiffin_order::OrderId;
+use tiffin_order::{InvalidInput, OrderId};
 
 use crate::{admission::Admission, metrics::Metrics};
 
@@ -15,6 +15,12 @@ pub(crate) struct Orders {
     pub(crate) bus: Bus,
     pub(crate) admission: Admission,
     pub(crate) metrics: Metrics,
+}
+
+/// What a client is told of an input that breaks a rule.
+pub(crate) fn wrong(invalid: InvalidInput) -> Error {
+    let field = format!("input.{}", invalid.field);
+    Error::from(invalid).field(field)
 }
 
 #[async_trait]

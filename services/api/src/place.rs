@@ -11,7 +11,11 @@ use tiffin_runtime::TraceParent;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::{fault, orders::Orders, view::view};
+use crate::{
+    fault,
+    orders::{Orders, wrong},
+    view::view,
+};
 
 /// How long an append may take; below the transport's limit, so that the answer can say what to do.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -30,10 +34,7 @@ struct Wish {
 
 impl Orders {
     pub(crate) async fn place(&self, caller: &Caller, order: NewOrder) -> Result<Created, Error> {
-        let wish = Wish::check(&caller.principal.owner, &order).map_err(|invalid| {
-            let field = format!("input.{}", invalid.field);
-            Error::from(invalid).field(field)
-        })?;
+        let wish = Wish::check(&caller.principal.owner, &order).map_err(wrong)?;
         self.admission.admit()?;
         match timeout(PATIENCE, self.store.append(wish.append(caller))).await {
             Ok(Ok(appended)) => {

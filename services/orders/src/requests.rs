@@ -5,7 +5,7 @@ use std::{fmt::Display, sync::Arc};
 use bytes::Bytes;
 use prost::{Message, Name};
 use tiffin_bus::{Endpoint, ServiceError, ServiceRequest, ServiceSpec};
-use tiffin_order::{Actor, Input, Order, OrderId, Refusal};
+use tiffin_order::{Actor, Input, InvalidInput, Note, Order, OrderId, Refusal};
 use tiffin_proto::{
     cancel_reason, from_json, order_message, to_json,
     v1::{self, cancel_order_response, get_order_response},
@@ -15,8 +15,6 @@ use crate::saga::{Failure, Loaded, Origin, Runner};
 
 /// Whoever asks without saying on whose behalf.
 const OPERATOR: &str = "operator";
-/// The most characters of a note.
-const NOTE: usize = 500;
 
 /// The service and its endpoints.
 pub(crate) fn spec(runner: &Runner) -> ServiceSpec {
@@ -159,32 +157,19 @@ fn cancellation(command: &v1::CancelOrderRequest) -> Result<(Input, Actor), v1::
     } else {
         command.actor.as_str()
     };
-    let actor = Actor::parse(actor).map_err(|invalid| wrong(&invalid, invalid.problem.hint()))?;
+    let actor = Actor::parse(actor).map_err(|it| invalid(&it))?;
     let reason = cancel_reason(command).ok_or_else(|| {
         wrong(
             "reason: this version does not know it",
             "Leave it out, or name a known one.",
         )
     })?;
-    let note = command.note.trim();
-    if note.chars().count() > NOTE {
-        return Err(wrong(
-            format_args!("note: it has more than {NOTE} characters"),
-            "Shorten the note.",
-        ));
-    }
-    if note.chars().any(char::is_control) {
-        return Err(wrong(
-            "note: it has control characters",
-            "Write the note in one line of plain text.",
-        ));
-    }
-    let note = (!note.is_empty()).then(|| note.into());
+    let note = Note::parse(&command.note).map_err(|it| invalid(&it))?;
     Ok((Input::Cancel { reason, note }, actor))
 }
 
 fn order_id(text: &str) -> Result<OrderId, v1::Error> {
-    OrderId::parse(text).map_err(|invalid| wrong(&invalid, invalid.problem.hint()))
+    OrderId::parse(text).map_err(|it| invalid(&it))
 }
 
 fn shown(id: OrderId, loaded: &Loaded) -> Result<v1::Order, v1::Error> {
@@ -195,6 +180,10 @@ fn shown(id: OrderId, loaded: &Loaded) -> Result<v1::Order, v1::Error> {
             None => Err(fault(id, &Failure::Refused(Refusal::NotFound))),
         },
     }
+}
+
+fn invalid(input: &InvalidInput) -> v1::Error {
+    wrong(input, input.problem.hint())
 }
 
 fn wrong(problem: impl Display, hint: &str) -> v1::Error {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tiffin_order::{
-    Fact, Input, NewFact, Order, Owner, Products, Reason, Refusal, Version, Workflow, decide, evolve,
+    Fact, Input, NewFact, Note, Order, Owner, Products, Reason, Refusal, Version, Workflow, decide, evolve,
 };
 use time::OffsetDateTime;
 
@@ -85,7 +85,7 @@ pub(crate) fn create() -> Input {
 pub(crate) fn cancel() -> Input {
     Input::Cancel {
         reason: Reason::CancelledByCustomer,
-        note: Some("changed my mind".into()),
+        note: Note::parse("changed my mind").expect("a valid note"),
     }
 }
 

@@ -66,6 +66,12 @@ fn orders() -> Vec<Case> {
         create("a blank name", one(" \u{a0}\t", &json!(1))).about(first_name),
         create("a name of 201 characters", one(&"x".repeat(201), &json!(1))).about(first_name),
         create("a line break in a name", one("Dal\nRoti", &json!(1))).about(first_name),
+        create("an invisible name", one("\u{200b}", &json!(1))).about(first_name),
+        create(
+            "a name that is shown backwards",
+            one("Dal\u{202e}itoR", &json!(1)),
+        )
+        .about(first_name),
         quantity("a quantity of zero", json!(0)).about(first_quantity),
         quantity("a negative quantity", json!(-1)).about(first_quantity),
         quantity("a quantity of 1,001", json!(1001)).about(first_quantity),

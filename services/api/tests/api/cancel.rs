@@ -1,7 +1,7 @@
 //! Cancelling, while nobody answers for `orders`: the answer is what the order shows.
 
 use serde_json::json;
-use tiffin_order::{Input, Reason, Status, Workflow};
+use tiffin_order::{Input, Note, Reason, Status, Workflow};
 
 use crate::harness::{Api, WEB};
 
@@ -27,7 +27,7 @@ async fn an_order_that_is_cancelled_already_is_answered_as_cancelled() {
     let id = api.some_order().await;
     let input = Input::Cancel {
         reason: Reason::CancelledByCustomer,
-        note: Some("too spicy".into()),
+        note: Note::parse("too spicy").unwrap(),
     };
     api.decide(&id, input, &workflow()).await;
     let reply = api.cancel(WEB, &id, None).await.json();

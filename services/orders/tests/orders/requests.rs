@@ -81,6 +81,11 @@ fn refused(id: OrderId) -> Vec<(&'static str, Value, &'static str)> {
         ),
         (
             "orders.order.cancel",
+            json!({ "id": id.to_string(), "note": "\u{2066}" }),
+            "BAD_USER_INPUT",
+        ),
+        (
+            "orders.order.cancel",
             json!({ "id": id.to_string(), "actor": "a\nb" }),
             "BAD_USER_INPUT",
         ),
