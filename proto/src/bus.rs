@@ -1,10 +1,69 @@
-//! What goes over the bus: the public part of an event, and when it was recorded.
+//! What goes over the bus: the public part of an event with the time at which it was recorded, and its headers.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 use time::OffsetDateTime;
 
-use crate::{decode::DecodeError, v1, words::timestamp};
+use crate::{
+    decode::{DecodeError, Envelope, public},
+    v1,
+    words::{kind, timestamp},
+};
+
+/// An event of the log as the bus carries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// Its type there, such as `order.updated`: the subject without the id, and the `type` of CloudEvents.
+    pub name: &'static str,
+    /// What is published: the public part as it stands in the event, unread, and the time.
+    pub payload: Bytes,
+    envelope: Envelope,
+}
+
+impl Publication {
+    /// What is published of an event; `None` if that is nothing. A change is published whatever the event's type, also
+    /// one that is not known here.
+    pub fn of(kind: &str, data: &Bytes, metadata: &[u8], recorded_at: OffsetDateTime) -> Option<Self> {
+        let envelope = Envelope::decode(metadata).ok()?;
+        let name = match kind {
+            kind::ORDER_CREATED => "order.created",
+            kind::ORDER_PARKED | kind::MESSAGE_PARKED => "order.parked",
+            _ if envelope.version.is_some() => "order.updated",
+            _ => return None,
+        };
+        Some(Self {
+            name,
+            payload: bus_payload(&public(data)?, recorded_at),
+            envelope,
+        })
+    }
+
+    /// The message's headers: `source` is who publishes; the event's trace goes along if `traced` says so.
+    pub fn headers(
+        &self,
+        source: &'static str,
+        traced: impl FnOnce(&str) -> bool,
+    ) -> Vec<(&'static str, String)> {
+        let Envelope {
+            status,
+            version,
+            traceparent,
+            ..
+        } = &self.envelope;
+        let traceparent = traceparent.as_deref().filter(|text| traced(text));
+        let always = [
+            ("ce-specversion", "1.0".to_owned()),
+            ("ce-type", self.name.to_owned()),
+            ("ce-source", source.to_owned()),
+        ];
+        let known = [
+            status.map(|status| ("order-status", status.to_string())),
+            version.map(|version| ("order-version", version.to_string())),
+            traceparent.map(|text| ("traceparent", text.to_owned())),
+        ];
+        always.into_iter().chain(known.into_iter().flatten()).collect()
+    }
+}
 
 /// The message for an event whose public part is `public` and which was recorded at `recorded_at`.
 ///

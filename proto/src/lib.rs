@@ -7,7 +7,7 @@ mod json;
 mod message;
 mod words;
 
-pub use bus::{bus_payload, decode_bus};
+pub use bus::{Publication, bus_payload, decode_bus};
 pub use decode::{
     DecodeError, Envelope, apply, decode_fact, note, parked_message, public, recorded, workflow,
 };

@@ -8,8 +8,8 @@ use tiffin_order::{
     evolve,
 };
 use tiffin_proto::{
-    Context, DecodeError, Encoded, Envelope, apply, bus_payload, decode_bus, decode_fact, encode,
-    encode_parked_message, encode_workflow, kind, parked_message, public, recorded, v1, workflow,
+    Context, DecodeError, Encoded, Envelope, Publication, apply, bus_payload, decode_bus, decode_fact,
+    encode, encode_parked_message, encode_workflow, kind, parked_message, public, recorded, v1, workflow,
 };
 use time::OffsetDateTime;
 
@@ -153,6 +153,62 @@ fn what_is_published_is_the_whole_order_with_the_time_appended() {
     assert_eq!(order.created_at, created.recorded_at);
     let parked = messages[3].as_ref().unwrap();
     assert!(matches!(&parked.event, Some(v1::event::Event::OrderParked(parked)) if parked.attempts == 5));
+}
+
+#[test]
+fn a_message_is_headed_by_its_type_its_source_and_what_the_envelope_tells() {
+    let headers: Vec<_> = life()
+        .iter()
+        .map(|(.., encoded, _, at)| {
+            let publication = Publication::of(encoded.kind, &encoded.data, &encoded.metadata, *at)?;
+            let headers = publication.headers("order.test", |_| true).into_iter().skip(1);
+            Some(
+                headers
+                    .map(|(name, value)| format!("{name}: {value}"))
+                    .collect::<Vec<_>>(),
+            )
+        })
+        .collect();
+    let trace = format!("traceparent: {}", context().traceparent.unwrap());
+    let headed = |words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned());
+        Some(words.chain([trace.clone()]).collect::<Vec<_>>())
+    };
+    let source = "ce-source: order.test";
+    let expected = [
+        headed(&[
+            "ce-type: order.created",
+            source,
+            "order-status: PENDING",
+            "order-version: 1",
+        ]),
+        None,
+        headed(&[
+            "ce-type: order.updated",
+            source,
+            "order-status: PAID",
+            "order-version: 2",
+        ]),
+        headed(&["ce-type: order.parked", source]),
+        headed(&[
+            "ce-type: order.updated",
+            source,
+            "order-status: CANCELLED",
+            "order-version: 3",
+        ]),
+    ];
+    assert_eq!(headers, expected);
+}
+
+#[test]
+fn a_trace_goes_along_only_where_it_is_wanted() {
+    let (.., encoded, _, at) = life().remove(0);
+    let publication = Publication::of(encoded.kind, &encoded.data, &encoded.metadata, at).unwrap();
+    let headers = publication.headers("order.test", |_| false);
+    assert!(
+        headers.iter().all(|(name, _)| *name != "traceparent"),
+        "{headers:?}"
+    );
 }
 
 #[test]

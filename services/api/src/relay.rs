@@ -5,7 +5,7 @@ use std::time::Duration;
 use tiffin_bus::{Message, StreamSpec};
 use tiffin_eventstore::RecordedEvent;
 use tiffin_order::OrderId;
-use tiffin_proto::{Envelope, bus_payload, kind, public};
+use tiffin_proto::{Publication, kind};
 use tiffin_runtime::TraceParent;
 
 /// The stream of new orders.
@@ -22,31 +22,17 @@ pub(crate) fn stream(replicas: usize) -> StreamSpec {
     }
 }
 
-/// The message for this event, if it places an order. The order is handed on as it stands in the event, unread.
+/// The message for this event, if it places an order.
 pub(crate) fn message(event: &RecordedEvent) -> Option<Message> {
     if &*event.kind != kind::ORDER_CREATED {
         return None;
     }
     let id = OrderId::from_stream(event.stream.as_str())?;
-    let public = public(&event.data)?;
-    let envelope = Envelope::decode(&event.metadata).ok()?;
-    let mut headers = vec![
-        ("ce-specversion", "1.0".to_owned()),
-        ("ce-type", "order.created".to_owned()),
-        ("ce-source", "order.api".to_owned()),
-    ];
-    headers.extend(envelope.status.map(|status| ("order-status", status.to_string())));
-    headers.extend(
-        envelope
-            .version
-            .map(|version| ("order-version", version.to_string())),
-    );
-    let sampled = |text: &&str| text.parse().is_ok_and(TraceParent::sampled);
-    let traceparent = envelope.traceparent.as_deref().filter(sampled);
-    headers.extend(traceparent.map(|text| ("traceparent", text.to_owned())));
+    let publication = Publication::of(&event.kind, &event.data, &event.metadata, event.created_at)?;
+    let sampled = |text: &str| text.parse().is_ok_and(TraceParent::sampled);
     Some(Message {
-        subject: format!("order.created.{id}"),
-        headers,
-        payload: bus_payload(&public, event.created_at),
+        subject: format!("{}.{id}", publication.name),
+        headers: publication.headers("order.api", sampled),
+        payload: publication.payload,
     })
 }
