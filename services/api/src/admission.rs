@@ -20,7 +20,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct AdmissionLimits {
     /// How long the oldest append may have been waiting for its commit.
     pub write_age: Duration,
-    /// How long the oldest order may have been waiting while orders are being taken up.
+    /// How long the oldest order may have been waiting for its turn while orders are being taken up.
     pub waiting_age: Duration,
     /// Orders count as being taken up if one was within this time.
     pub taken_up_within: Duration,

@@ -79,7 +79,8 @@ impl Collector for Waiting {
         let help = "Orders placed and not yet taken up.";
         count.encode(encoder.encode_descriptor("orders_waiting", help, None, count.metric_type())?)?;
         let oldest = ConstGauge::new(backlog.oldest.unwrap_or_default().as_secs_f64());
-        let help = "For how long the oldest of them has been waiting.";
+        let help =
+            "For how long the oldest of them has been waiting that none placed a minute later overtook.";
         let unit = Some(&Unit::Seconds);
         oldest.encode(encoder.encode_descriptor("orders_waiting_oldest", help, unit, oldest.metric_type())?)
     }

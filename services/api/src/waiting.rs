@@ -1,10 +1,16 @@
 //! The orders that were placed and not yet taken up, as the log's tail shows them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use tiffin_eventstore::{Position, RecordedEvent, Revision};
 use tiffin_order::OrderId;
 use time::OffsetDateTime;
+
+/// An order that one placed so much later overtook waits for something else than its turn.
+const OVERTAKEN: Duration = Duration::from_mins(1);
 
 /// Orders waiting to be taken up. An order is taken up with the second event of its stream, whatever that is: a
 /// start, a cancellation, or being parked.
@@ -12,6 +18,8 @@ use time::OffsetDateTime;
 pub(crate) struct Waiting {
     /// By the position of their first event, so that the oldest comes first.
     placed: BTreeMap<Position, OffsetDateTime>,
+    /// Those that were overtaken: left to a newer version of `orders`, say. They are no sign of overload.
+    overtaken: HashSet<Position>,
     last_taken_up: Option<OffsetDateTime>,
 }
 
@@ -20,7 +28,7 @@ pub(crate) struct Waiting {
 pub(crate) struct Backlog {
     /// How many orders wait.
     pub(crate) count: usize,
-    /// For how long the oldest of them has been waiting.
+    /// For how long the oldest of them that was not overtaken has been waiting.
     pub(crate) oldest: Option<Duration>,
     /// How long ago an order was last taken up.
     pub(crate) taken_up: Option<Duration>,
@@ -33,8 +41,20 @@ impl Waiting {
             if OrderId::from_stream(event.stream.as_str()).is_some() {
                 self.placed.insert(event.stream_no, event.created_at);
             }
-        } else if self.placed.remove(&event.stream_no).is_some() {
+        } else if let Some(placed) = self.placed.remove(&event.stream_no) {
             self.last_taken_up = Some(event.created_at);
+            self.overtake(placed);
+        } else if self.overtaken.remove(&event.stream_no) {
+            self.last_taken_up = Some(event.created_at);
+        }
+    }
+
+    /// An order that was placed at this time is taken up: those that were placed long before it have been overtaken.
+    fn overtake(&mut self, placed: OffsetDateTime) {
+        while let Some(oldest) = self.placed.first_entry()
+            && *oldest.get() + OVERTAKEN < placed
+        {
+            self.overtaken.insert(oldest.remove_entry().0);
         }
     }
 
@@ -43,7 +63,7 @@ impl Waiting {
         // A clock that is read a little early makes an age of zero.
         let since = |at: OffsetDateTime| Duration::try_from(now - at).unwrap_or_default();
         Backlog {
-            count: self.placed.len(),
+            count: self.placed.len() + self.overtaken.len(),
             oldest: self.placed.first_key_value().map(|(_, placed)| since(*placed)),
             taken_up: self.last_taken_up.map(since),
         }
@@ -106,6 +126,40 @@ mod tests {
         );
         waiting.observe(&event(&order(1), 1, 2, 4));
         assert_eq!(waiting.backlog(at).taken_up, seconds(1));
+    }
+
+    #[test]
+    fn an_order_that_one_placed_over_a_minute_later_overtook_counts_but_ages_nobody() {
+        let mut waiting = Waiting::default();
+        for (number, second) in [(1, 0), (2, 5), (3, 60), (4, 61)] {
+            waiting.observe(&event(&order(number.into()), number, 0, second));
+        }
+        let oldest = |waiting: &Waiting| {
+            let backlog = waiting.backlog(NOON + time::Duration::seconds(100));
+            (backlog.count, backlog.oldest.map(|age| age.as_secs()))
+        };
+        waiting.observe(&event(&order(3), 3, 1, 62));
+        assert_eq!(oldest(&waiting), (3, Some(100)));
+        waiting.observe(&event(&order(4), 4, 1, 63));
+        assert_eq!(oldest(&waiting), (2, Some(95)));
+        waiting.observe(&event(&order(1), 1, 1, 64));
+        assert_eq!(oldest(&waiting), (1, Some(95)));
+    }
+
+    #[test]
+    fn a_long_queue_that_is_served_in_its_order_ages() {
+        let mut waiting = Waiting::default();
+        for number in 1..=300 {
+            waiting.observe(&event(&order(number.into()), number, 0, number.cast_signed()));
+        }
+        for number in 1..=100 {
+            waiting.observe(&event(&order(number.into()), number, 1, 301));
+        }
+        let backlog = waiting.backlog(NOON + time::Duration::seconds(301));
+        assert_eq!(
+            (backlog.count, backlog.oldest),
+            (200, Some(Duration::from_secs(200)))
+        );
     }
 
     #[test]
