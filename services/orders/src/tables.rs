@@ -18,6 +18,8 @@ pub(crate) const MIGRATIONS: Migrations = Migrations {
 const NAME: &str = "wakeups";
 /// Rows of one statement.
 const CHUNK: usize = 500;
+/// Rows deleted at a time when all are.
+const PART: i64 = 5_000;
 
 /// What an order's last event wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,16 +109,23 @@ impl Tables {
         tx.commit().await
     }
 
-    /// Empties the index and sends it back to the beginning of the log.
+    /// Empties the index and sends it back to the beginning of the log; fails with `Fenced` if somebody else has moved
+    /// it. It is emptied in parts, so that the lease, which has the same connection, is renewed in between.
     pub(crate) async fn restart(&self, from: &Cursor) -> Result<(), DerivedError> {
-        let mut tx = self.derived.begin().await?;
-        either!(Tx, &mut tx, tx => sqlx::query("DELETE FROM wakeups").execute(&mut **tx).await.map(drop))?;
-        let beginning = Checkpoint {
-            cursor: Cursor::START,
-            note: Bytes::new(),
-        };
-        Derived::advance(&mut tx, NAME, from, &beginning).await?;
-        tx.commit().await
+        const SQL: &str = "DELETE FROM wakeups WHERE order_id IN (SELECT order_id FROM wakeups LIMIT $1)";
+        loop {
+            let mut tx = self.derived.begin().await?;
+            let deleted = either!(Tx, &mut tx, tx => {
+                sqlx::query(SQL).bind(PART).execute(&mut **tx).await?.rows_affected()
+            });
+            let cursor = if deleted == 0 { Cursor::START } else { *from };
+            let note = Bytes::new();
+            Derived::advance(&mut tx, NAME, from, &Checkpoint { cursor, note }).await?;
+            tx.commit().await?;
+            if deleted == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// Corrects one row, unless it has moved on meanwhile.

@@ -245,6 +245,8 @@ async fn an_index_that_others_moved_is_left_to_them(world: World) {
         None,
         "nothing of it was written"
     );
+    let fenced = tables.restart(&cursor(2)).await;
+    assert!(matches!(fenced, Err(DerivedError::Fenced(_))), "{fenced:?}");
     assert_eq!(tables.checkpoint().await.unwrap().cursor, cursor(1));
 }
 
@@ -254,10 +256,11 @@ async fn an_index_that_restarts_is_empty_and_at_the_beginning(world: World) {
         position: Position(1),
         event_id: Uuid::from_u128(1),
     };
-    tables
-        .advance(&[wanting(1, 1, Wants::Wake(at(1)), None)], &Cursor::START, cursor)
-        .await
-        .unwrap();
+    // More than are deleted at a time.
+    let rows: Vec<_> = (1..=6_000)
+        .map(|number| wanting(number, 1, Wants::Wake(at(1)), None))
+        .collect();
+    tables.advance(&rows, &Cursor::START, cursor).await.unwrap();
     tables.restart(&cursor).await.unwrap();
     assert_eq!(tables.checkpoint().await.unwrap().cursor, Cursor::START);
     assert_eq!(tables.census().await.unwrap(), Census::default());
