@@ -66,12 +66,13 @@ impl Metrics {
         let this = self.clone();
         orders.register(
             "open",
-            "Unfinished orders by status; shown by the replica that keeps the index",
+            "Unfinished orders by status as the index of wake-ups has them, up to 4 seconds behind the log and without \
+             what came and went within one; shown by the replica that keeps it",
             this.open,
         );
         orders.register(
             "parked_open",
-            "Unfinished orders that are set aside",
+            "Unfinished orders that are set aside, up to 4 seconds behind the log",
             this.parked_open,
         );
         orders.register("parked", "Orders and messages set aside", this.parked);

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, saga::Runner, tables::Tables};
 
-/// How often unfinished orders are counted.
+/// How often unfinished orders are counted, which takes a look at the whole index. With the second by which the index
+/// trails the log, and the moment until it is written, the count is up to 4 s old.
 const CENSUS: Duration = Duration::from_secs(2);
 /// The pause after a fault of the database.
 const PAUSE: Duration = Duration::from_secs(1);
