@@ -1,7 +1,10 @@
 //! The transports as clients meet them.
 
+mod client;
 mod documents;
 mod http;
+mod http_limits;
 mod sse;
 mod support;
-mod websocket;
+mod ws_endings;
+mod ws_protocol;
