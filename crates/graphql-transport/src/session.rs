@@ -1,12 +1,14 @@
 //! Who is at the other end: found out once per request or connection, by whoever uses the transports.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, fmt, pin::Pin, sync::Arc};
 
 use async_graphql::Data;
 use async_trait::async_trait;
+use futures::future::OptionFuture;
 use http::HeaderMap;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::error::Refusal;
+use crate::error::{Code, Refusal};
 
 /// Finds out who sends a request.
 #[async_trait]
@@ -19,12 +21,22 @@ pub trait Authenticate: Send + Sync + 'static {
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Session, Refusal>;
 }
 
+/// Waits for the end of a session; none where it has no end.
+pub(crate) type Revoked = OptionFuture<Pin<Box<WaitForCancellationFutureOwned>>>;
+
+/// What a client is told whose session ended.
+pub(crate) fn revoked() -> Refusal {
+    Refusal::new(Code::Unauthenticated, "This credential is no longer accepted.")
+        .hint("Connect again with one that is.")
+}
+
 /// An authenticated caller, as a value that resolvers find with `Context::data`.
 #[derive(Clone)]
 pub struct Session {
     caller: Arc<dyn Any + Send + Sync>,
     insert: fn(&Arc<dyn Any + Send + Sync>, &mut Data),
     key: Arc<str>,
+    revoked: Option<CancellationToken>,
 }
 
 impl Session {
@@ -34,6 +46,16 @@ impl Session {
             caller: Arc::new(caller),
             insert: insert::<T>,
             key: key.into(),
+            revoked: None,
+        }
+    }
+
+    /// The same, until `revoked` is cancelled: then open connections are closed.
+    #[must_use]
+    pub fn until(self, revoked: CancellationToken) -> Self {
+        Self {
+            revoked: Some(revoked),
+            ..self
         }
     }
 
@@ -45,6 +67,12 @@ impl Session {
     /// Whose limits count.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// Ends when the session does, if it ever does.
+    pub(crate) fn revoked(&self) -> Revoked {
+        let revoked = self.revoked.clone();
+        revoked.map(|revoked| Box::pin(revoked.cancelled_owned())).into()
     }
 
     pub(crate) fn data(&self) -> Data {

@@ -134,7 +134,7 @@ impl KeySettings {
     /// Reads the keys: those in the file, `api_key` as the holder `customer` and `operator_key` as `operator`.
     pub fn load<R>(&self, customer: R, operator: R) -> Result<Keys<R>, Error>
     where
-        R: Clone + FromStr<Err: Display> + Send + Sync + 'static,
+        R: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static,
     {
         let customers =
             usable("TIFFIN_API_KEY", self.api_key.as_ref())?.map(|key| (key, "customer", customer));

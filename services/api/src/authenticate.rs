@@ -26,7 +26,7 @@ impl Authenticate for ApiKeys {
             Refusal::new(Code::Unauthenticated, "No API key was sent.")
                 .hint("Send one in the header x-api-key.")
         })?;
-        let Holder { name, role } = self.keys.holder(key, self.store.now()).ok_or_else(|| {
+        let Holder { name, role, revoked } = self.keys.holder(key, self.store.now()).ok_or_else(|| {
             Refusal::new(Code::Unauthenticated, "This API key is unknown or has expired.")
                 .hint("Ask whoever runs this server for a valid key.")
         })?;
@@ -42,6 +42,7 @@ impl Authenticate for ApiKeys {
                 traceparent: Some(traceparent.into()),
             },
             name,
-        ))
+        )
+        .until(revoked))
     }
 }

@@ -20,7 +20,9 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
     let keys = settings.keys.load(Role::Customer, Role::Operator)?;
     let mut platform = Platform::of_service("api", &settings.platform, &lifecycle).await?;
     platform.announce_commits(&lifecycle);
-    lifecycle.spawn("keys", keys.clone().follow(lifecycle.soft.clone()));
+    let clock = platform.store.clone();
+    let follow_keys = keys.clone().follow(move || clock.now(), lifecycle.soft.clone());
+    lifecycle.spawn("keys", follow_keys);
     let dependencies = Dependencies {
         store: platform.store.clone(),
         bus: platform.bus.clone(),

@@ -15,7 +15,9 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
     let http = HttpServer::bind(&settings.http).await?;
     let keys = settings.keys.load(Role::Customer, Role::Operator)?;
     let mut platform = Platform::of_service("notifier", &settings.platform, &lifecycle).await?;
-    lifecycle.spawn("keys", keys.clone().follow(lifecycle.soft.clone()));
+    let clock = platform.store.clone();
+    let follow_keys = keys.clone().follow(move || clock.now(), lifecycle.soft.clone());
+    lifecycle.spawn("keys", follow_keys);
     let dependencies = Dependencies {
         store: platform.store.clone(),
         bus: platform.bus.clone(),

@@ -34,7 +34,12 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
     let mut platform = Platform::open("tiffin", plan.database, &plan.nats_url, lifecycle).await?;
     refuse_old(&platform.bus).await?;
     let (store, bus) = (platform.store.clone(), platform.bus.clone());
-    lifecycle.spawn("keys", plan.keys.clone().follow(lifecycle.soft.clone()));
+    let clock = store.clone();
+    let follow_keys = plan
+        .keys
+        .clone()
+        .follow(move || clock.now(), lifecycle.soft.clone());
+    lifecycle.spawn("keys", follow_keys);
     if postgres {
         // Services of other processes may work on the same database.
         platform.announce_commits(lifecycle);

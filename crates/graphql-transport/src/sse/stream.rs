@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
+use async_graphql::ServerError;
 use axum::{
     Router,
     body::Body,
@@ -10,7 +11,7 @@ use axum::{
     routing::any,
 };
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
@@ -25,7 +26,7 @@ use crate::{
     operation::begin,
     reply,
     request::GraphqlRequest,
-    session::Session,
+    session::{self, Revoked, Session},
     settings::StreamSettings,
     subscribe::{Next, Subscribe},
     transport::Transport,
@@ -138,22 +139,28 @@ impl Stream {
         let transport = &self.transport;
         let _connection = transport.metrics().connection(TRANSPORT);
         let _subscription = transport.metrics().subscription(TRANSPORT);
-        let results = futures::stream::once(async {
+        let revoked = session.revoked();
+        let results = stream::once(async {
             let begun = begin(transport, TRANSPORT, &*subscriptions, request, session, resume).await;
-            begun.unwrap_or_else(|errors| self.refused(errors))
+            // A document that was refused gets its errors as the only result, as graphql-sse has it.
+            begun.unwrap_or_else(|errors| stream::iter([self.errors(errors)]).boxed())
         });
         let results = results.flatten();
         // Whoever sees the stream end early has been told when to come back.
-        let _: Result<(), Gone> = self.write(results).await;
+        let _: Result<(), Gone> = self.write(results, revoked).await;
     }
 
-    /// What a document gets that was refused: its errors as the only result, as graphql-sse has it.
-    fn refused(&self, errors: Vec<async_graphql::ServerError>) -> futures::stream::BoxStream<'static, Next> {
+    fn errors(&self, errors: Vec<ServerError>) -> Next {
         let payload = reply::render_errors(errors, self.transport.settings().limits.errors);
-        futures::stream::iter([Next { payload, id: None }]).boxed()
+        Next { payload, id: None }
     }
 
-    async fn write(&self, results: impl futures::Stream<Item = Next>) -> Result<(), Gone> {
+    /// Writes the results and their completion; without a completion, clients come back by themselves.
+    async fn write(
+        &self,
+        results: impl futures::Stream<Item = Next>,
+        mut revoked: Revoked,
+    ) -> Result<(), Gone> {
         let StreamSettings {
             ping_interval, drain, ..
         } = self.transport.settings().streams;
@@ -173,6 +180,10 @@ impl Stream {
                 },
                 _ = pings.tick() => event::comment(),
                 () = &mut leave => return Ok(()),
+                Some(()) = &mut revoked => {
+                    let end = self.errors(session::revoked().into());
+                    return self.send(event::next(&end)).await;
+                }
                 () = self.sender.closed() => return Err(Gone),
             };
             self.send(bytes).await?;

@@ -20,7 +20,7 @@ use crate::{
     error::{Code, Refusal},
     operation::begin,
     request::GraphqlRequest,
-    session::Session,
+    session::{self, Revoked, Session},
     subscribe::Subscribe,
     transport::Transport,
 };
@@ -50,6 +50,7 @@ pub(super) struct Connection {
     /// The upgrade's headers, until the client is authenticated.
     headers: HeaderMap,
     session: Option<Session>,
+    revoked: Revoked,
     operations: Operations,
     times: Times,
     alarm: Pin<Box<Sleep>>,
@@ -74,6 +75,7 @@ impl Connection {
             dialect: Dialect::TransportWs,
             headers,
             session: None,
+            revoked: Revoked::default(),
             operations,
             times,
             alarm,
@@ -116,6 +118,7 @@ impl Connection {
             received = self.socket.recv() => self.received(received).await,
             (id, event) = self.operations.next() => self.send_events(&id, event).await,
             () = &mut self.alarm => self.due().await,
+            Some(()) = &mut self.revoked => Err(Close::Forbidden(session::revoked().message).into()),
             () = &mut self.stop, if !self.times.leaving() => {
                 let drain = self.transport.settings().streams.drain;
                 self.times.leave(Instant::now() + drain.mul_f64(rand::random()));
@@ -178,6 +181,7 @@ impl Connection {
             .map_err(|_| Close::InitTimeout)?;
         match session {
             Ok(session) => {
+                self.revoked = session.revoked();
                 self.session = Some(session);
                 self.times.authenticated();
                 self.send(message::ack()).await

@@ -240,3 +240,19 @@ async fn a_client_that_takes_nothing_is_given_up() {
         .await
         .expect("it is given up");
 }
+
+#[tokio::test]
+async fn a_stream_ends_with_an_error_when_its_session_is_revoked() {
+    let server = Server::new();
+    let mut request = get("subscription { wait(first: 1) }");
+    request
+        .headers_mut()
+        .insert("x-api-key", "open".parse().expect("a header"));
+    let mut body = server.send(request).await.into_body().into_data_stream();
+    read_until(&mut body, "{\"wait\":1}}\n\n").await;
+    server.revoked.cancel();
+    let end = read_until(&mut body, "\n\n").await;
+    assert!(end.starts_with("event: next\ndata: {\"errors\":[{"), "{end}");
+    assert!(end.contains("\"code\":\"UNAUTHENTICATED\""), "{end}");
+    assert!(body.next().await.is_none(), "no completion follows");
+}

@@ -18,18 +18,20 @@ use tower::ServiceExt;
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const RESPONSE_JSON: &str = "application/graphql-response+json";
 
-/// Knows one key, `open`; whoever sends none is a guest.
-struct Keys;
+/// Knows one key, `open`, until it is revoked; whoever sends none is a guest.
+struct Keys {
+    revoked: CancellationToken,
+}
 
 #[async_trait]
 impl Authenticate for Keys {
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Session, Refusal> {
-        let caller = match headers.get("x-api-key").map(http::HeaderValue::as_bytes) {
-            None => "guest",
-            Some(b"open") => "owner",
-            Some(_) => return Err(Refusal::new(Code::Unauthenticated, "The key is not known.")),
-        };
-        Ok(Session::new(schema::Caller(caller.to_owned()), caller))
+        let session = |caller: &str| Session::new(schema::Caller(caller.to_owned()), caller);
+        match headers.get("x-api-key").map(http::HeaderValue::as_bytes) {
+            None => Ok(session("guest")),
+            Some(b"open") => Ok(session("owner").until(self.revoked.clone())),
+            Some(_) => Err(Refusal::new(Code::Unauthenticated, "The key is not known.")),
+        }
     }
 }
 
@@ -39,6 +41,8 @@ pub(crate) struct Server {
     pub(crate) router: Router,
     pub(crate) tracker: TaskTracker,
     pub(crate) stop: CancellationToken,
+    /// Ends the sessions of the key `open`.
+    pub(crate) revoked: CancellationToken,
 }
 
 impl Server {
@@ -54,7 +58,11 @@ impl Server {
 
     pub(crate) fn over(engine: Engine, subscriptions: Arc<dyn Subscribe>) -> Self {
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        let transport = Transport::new(engine, Arc::new(Keys), tracker.clone(), stop.clone());
+        let revoked = CancellationToken::new();
+        let keys = Arc::new(Keys {
+            revoked: revoked.clone(),
+        });
+        let transport = Transport::new(engine, keys, tracker.clone(), stop.clone());
         let streams = transport
             .ws(Arc::clone(&subscriptions))
             .merge(transport.sse(subscriptions));
@@ -64,6 +72,7 @@ impl Server {
             router,
             tracker,
             stop,
+            revoked,
         }
     }
 

@@ -159,3 +159,29 @@ async fn at_a_stop_connections_are_closed_one_by_one_so_that_clients_come_back()
     let late = Client::try_connect(&server, &[("sec-websocket-protocol", "graphql-transport-ws")]).await;
     assert!(matches!(late, Err(tungstenite::Error::Http(response)) if response.status() == 503));
 }
+
+#[tokio::test]
+async fn a_connection_is_closed_when_its_session_is_revoked_and_others_stay() {
+    let server = Server::new();
+    let mut clients = Vec::new();
+    for payload in [json!({ "x-api-key": "open" }), json!({})] {
+        let mut client = Client::connect(&server).await;
+        client
+            .say(json!({ "type": "connection_init", "payload": payload }))
+            .await;
+        assert_eq!(
+            client.hear().await,
+            Said::Message(json!({ "type": "connection_ack" }))
+        );
+        client.subscribe("a", "subscription { wait(first: 1) }").await;
+        assert_eq!(client.hear_of("a").await.0, "next");
+        clients.push(client);
+    }
+    server.revoked.cancel();
+    assert_eq!(
+        clients[0].hear().await,
+        Said::Closed(4403, "This credential is no longer accepted.".into())
+    );
+    clients[1].subscribe("b", "subscription { wait(first: 2) }").await;
+    assert_eq!(clients[1].hear_of("b").await.0, "next");
+}

@@ -1,15 +1,13 @@
-//! The notifier over a real store and a real broker, both of which may fail it.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
+//! What subscribers get, whichever of store and broker fails the notifier.
 
 use std::time::{Duration, Instant};
 
-use common::{Notifier, OPERATOR_KEY, Placed, WATCH, World, version, versions};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use tiffin_testkit::{GraphQl, Received, eventually};
 use tokio::time::timeout;
+
+use crate::harness::{Notifier, OPERATOR_KEY, Placed, WATCH, World, version, versions};
 
 const SOON: Duration = Duration::from_secs(2);
 

@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -26,7 +27,7 @@ pub(crate) const KEY: &str = "da2-ordinarycustomerskey00000";
 pub(crate) const OPERATOR_KEY: &str = "operator-key-of-these-tests-00000";
 
 /// Whom [`KEY`] stands for.
-const CUSTOMER: &str = "customer";
+pub(crate) const CUSTOMER: &str = "customer";
 
 pub(crate) const WATCH: &str = "subscription Watch($id: ID!, $after: Int) \
      { onOrderUpdated(id: $id, afterVersion: $after) { id status version } }";
@@ -116,16 +117,25 @@ impl World {
 
     /// One more notifier; any number work together.
     pub(crate) async fn notifier(&self) -> Notifier {
+        self.notifier_with_keys(None).await
+    }
+
+    /// A notifier that knows the keys of a file, too.
+    pub(crate) async fn notifier_with_keys(&self, file: Option<PathBuf>) -> Notifier {
         let lifecycle = Lifecycle::new(Duration::from_secs(4));
         let keys = KeySettings {
+            keys: file,
             api_key: Some(Secret::new(KEY)),
             operator_key: Some(Secret::new(OPERATOR_KEY)),
-            ..KeySettings::default()
         };
+        let keys = keys.load(Role::Customer, Role::Operator).unwrap();
+        let clock = self.store.clone();
+        let follow_keys = keys.clone().follow(move || clock.now(), lifecycle.soft.clone());
+        lifecycle.spawn("keys", follow_keys);
         let dependencies = Dependencies {
             store: self.store.clone(),
             bus: self.bus("notifier").await,
-            keys: keys.load(Role::Customer, Role::Operator).unwrap(),
+            keys,
         };
         let mut registry = Registry::default();
         let router = start(dependencies, Config::default(), &lifecycle, &mut registry);

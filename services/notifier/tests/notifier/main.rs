@@ -1,0 +1,6 @@
+//! The notifier over a real store and a real broker.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+mod revoked;
+mod service;
