@@ -26,5 +26,5 @@ pub use reply::{render, render_errors};
 pub use request::GraphqlRequest;
 pub use session::{Authenticate, Session};
 pub use settings::{Origins, Settings, StreamSettings};
-pub use subscribe::{EngineSubscriptions, Next, Subscribe};
+pub use subscribe::{EngineSubscriptions, Next, Outcome, Subscribe};
 pub use transport::Transport;

@@ -8,12 +8,12 @@ use crate::{
     reply,
     request::GraphqlRequest,
     session::Session,
-    subscribe::{Next, Subscribe},
+    subscribe::{Next, Outcome, Subscribe},
     transport::Transport,
 };
 
 /// The results of a running operation, or the errors that kept it from running.
-pub(crate) type Begun = Result<BoxStream<'static, Next>, Vec<ServerError>>;
+pub(crate) type Begun = Result<BoxStream<'static, Outcome>, Vec<ServerError>>;
 
 /// Begins a subscription, or answers a question about the schema.
 pub(crate) async fn begin(
@@ -58,5 +58,5 @@ async fn try_begin(
     }
     let response = engine.execute(operation, &session).await;
     let payload = reply::render(response, engine.settings().limits.errors);
-    Ok(stream::once(ready(Next { payload, id: None })).boxed())
+    Ok(stream::once(ready(Ok(Next { payload, id: None }))).boxed())
 }

@@ -18,10 +18,13 @@ pub struct Next {
     pub id: Option<u64>,
 }
 
+/// A result of a subscription, or the errors by which it ends before its time: nothing follows those.
+pub type Outcome = Result<Next, Vec<ServerError>>;
+
 /// Answers subscriptions.
 #[async_trait]
 pub trait Subscribe: Send + Sync + 'static {
-    /// Begins a subscription; its stream's end is its completion. The operation has passed limits and validation,
+    /// Begins a subscription; its stream's end is its completion, unless an error came last. The operation has passed limits and validation,
     /// and its variables fit. `resume` is what the client says it saw last (`Last-Event-ID`), unchecked.
     ///
     /// # Errors
@@ -31,10 +34,12 @@ pub trait Subscribe: Send + Sync + 'static {
         operation: Prepared,
         session: Session,
         resume: Option<String>,
-    ) -> Result<BoxStream<'static, Next>, Vec<ServerError>>;
+    ) -> Result<BoxStream<'static, Outcome>, Vec<ServerError>>;
 }
 
 /// Subscriptions as the engine carries them out, through the schema's own streams. They cannot be resumed.
+///
+/// With it any schema can be served, as the example and the tests do; a service with a cheaper way has its own.
 #[derive(Clone, Debug)]
 pub struct EngineSubscriptions(Engine);
 
@@ -52,7 +57,7 @@ impl Subscribe for EngineSubscriptions {
         operation: Prepared,
         session: Session,
         _resume: Option<String>,
-    ) -> Result<BoxStream<'static, Next>, Vec<ServerError>> {
+    ) -> Result<BoxStream<'static, Outcome>, Vec<ServerError>> {
         let errors = self.0.settings().limits.errors;
         let mut stream = self.0.execute_stream(operation, &session);
         // A resolver that refuses answers once, without data, and that is an error of the subscription.
@@ -64,9 +69,9 @@ impl Subscribe for EngineSubscriptions {
         }
         let all = futures::stream::iter([first]).chain(stream);
         Ok(all
-            .map(move |response| Next {
-                payload: reply::render(response, errors),
-                id: None,
+            .map(move |response| {
+                let payload = reply::render(response, errors);
+                Ok(Next { payload, id: None })
             })
             .boxed())
     }

@@ -2,9 +2,9 @@
 
 use async_graphql::{ErrorExtensions, Pos, ServerError};
 use async_trait::async_trait;
-use futures::{StreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use tiffin_graphql::{Caller, Error, ErrorCode};
-use tiffin_graphql_transport::{Next, Prepared, Session, Subscribe};
+use tiffin_graphql_transport::{Outcome, Prepared, Session, Subscribe};
 use tokio_util::sync::DropGuard;
 
 use crate::{hub::Hub, metrics::Metrics, plan::Plan, snapshots::Snapshots, watch::Watch};
@@ -25,19 +25,18 @@ impl Subscribe for Updates {
         operation: Prepared,
         session: Session,
         resume: Option<String>,
-    ) -> Result<BoxStream<'static, Next>, Vec<ServerError>> {
-        match self.watch(&operation, &session, resume.as_deref()).await {
-            Ok(watch) => Ok(watch.messages().boxed()),
-            Err(error) => Err(vec![refusal(&error)]),
-        }
+    ) -> Result<BoxStream<'static, Outcome>, Vec<ServerError>> {
+        let watch = self.watch(&operation, &session, resume.as_deref()).await;
+        let watch = watch.map_err(|error| refusal(&error))?;
+        Ok(watch.messages().map_err(|error| refusal(&error)).boxed())
     }
 }
 
-/// The error as one of the request: before there is a subscription no field was executed, so it has no place.
-fn refusal(error: &Error) -> ServerError {
+/// The error as one of the request: no field was executed, so it has no place.
+fn refusal(error: &Error) -> Vec<ServerError> {
     let mut refusal = error.extend().into_server_error(Pos::default());
     refusal.locations.clear();
-    refusal
+    vec![refusal]
 }
 
 impl Updates {

@@ -67,23 +67,24 @@ impl Watch {
         })
     }
 
-    /// The messages, ready-made, until after the order's last visible version.
-    pub(crate) fn messages(self) -> impl Stream<Item = Next> + Send + 'static {
+    /// The messages, ready-made, until after the order's last visible version; or until an error, which is then the
+    /// last, where what follows cannot be told.
+    pub(crate) fn messages(self) -> impl Stream<Item = Result<Next, Error>> + Send + 'static {
         stream::unfold(self, |mut watch| async move {
-            let update = watch.next().await?;
-            let next = Next {
+            let update = watch.next().await.inspect_err(|_| watch.finished = true);
+            let next = update.transpose()?.map(|update| Next {
                 payload: update.payload(&watch.shape),
                 id: Some(update.change.version.into()),
-            };
+            });
             Some((next, watch))
         })
     }
 
-    async fn next(&mut self) -> Option<Arc<Update>> {
+    async fn next(&mut self) -> Result<Option<Arc<Update>>, Error> {
         while !self.finished {
             if let Some(history) = &self.history {
                 if let Some(update) = history.at(self.slot.next()).cloned() {
-                    return Some(self.send(update));
+                    return Ok(Some(self.send(update)));
                 }
                 self.finished = history.is_complete();
                 self.history = None;
@@ -92,13 +93,13 @@ impl Watch {
             match self.attachment.look(self.slot) {
                 Found::Next(update) => {
                     self.metrics.pushed_live(update.change.at);
-                    return Some(self.send(update));
+                    return Ok(Some(self.send(update)));
                 }
-                Found::Behind => self.catch_up().await,
+                Found::Behind => self.catch_up().await?,
                 Found::Nothing => self.attachment.changed().await,
             }
         }
-        None
+        Ok(None)
     }
 
     fn send(&mut self, update: Arc<Update>) -> Arc<Update> {
@@ -109,21 +110,19 @@ impl Watch {
     }
 
     /// Reads what was missed, however long the store takes to answer.
-    async fn catch_up(&mut self) {
+    async fn catch_up(&mut self) -> Result<(), Error> {
         loop {
             self.attachment.about_to_read();
             match self.snapshots.read(self.order).await {
                 Ok(Some(history)) => {
                     self.slot = self.slot.reopen(&history);
                     self.history = Some(history);
-                    return;
+                    return Ok(());
                 }
                 // Only a log that was replaced by an older one no longer holds the order.
-                Ok(None) | Err(Unread::Corrupt | Unread::Stopped) => {
-                    self.finished = true;
-                    return;
-                }
+                Ok(None) => return Err(ErrorCode::NotFound.into()),
                 Err(Unread::Unavailable) => tokio::time::sleep(RETRY).await,
+                Err(unread) => return Err(refusal(unread)),
             }
         }
     }

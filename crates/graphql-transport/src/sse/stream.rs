@@ -28,7 +28,7 @@ use crate::{
     request::GraphqlRequest,
     session::{self, Revoked, Session},
     settings::StreamSettings,
-    subscribe::{Next, Subscribe},
+    subscribe::{Next, Outcome, Subscribe},
     transport::Transport,
 };
 
@@ -143,7 +143,7 @@ impl Stream {
         let results = stream::once(async {
             let begun = begin(transport, TRANSPORT, &*subscriptions, request, session, resume).await;
             // A document that was refused gets its errors as the only result, as graphql-sse has it.
-            begun.unwrap_or_else(|errors| stream::iter([self.errors(errors)]).boxed())
+            begun.unwrap_or_else(|errors| stream::iter([Ok(self.errors(errors))]).boxed())
         });
         let results = results.flatten();
         // Whoever sees the stream end early has been told when to come back.
@@ -155,10 +155,10 @@ impl Stream {
         Next { payload, id: None }
     }
 
-    /// Writes the results and their completion; without a completion, clients come back by themselves.
+    /// Writes the results and their completion. After an error there is none, so that clients come back by themselves.
     async fn write(
         &self,
-        results: impl futures::Stream<Item = Next>,
+        results: impl futures::Stream<Item = Outcome>,
         mut revoked: Revoked,
     ) -> Result<(), Gone> {
         let StreamSettings {
@@ -175,14 +175,15 @@ impl Stream {
         loop {
             let bytes = tokio::select! {
                 next = results.next() => match next {
-                    Some(next) => event::next(&next),
+                    Some(Ok(next)) => event::next(&next),
+                    Some(Err(errors)) => return self.send(event::next(&self.errors(errors))).await,
                     None => return self.send(event::complete()).await,
                 },
                 _ = pings.tick() => event::comment(),
                 () = &mut leave => return Ok(()),
                 Some(()) = &mut revoked => {
-                    let end = self.errors(session::revoked().into());
-                    return self.send(event::next(&end)).await;
+                    let errors = self.errors(session::revoked().into());
+                    return self.send(event::next(&errors)).await;
                 }
                 () = self.sender.closed() => return Err(Gone),
             };

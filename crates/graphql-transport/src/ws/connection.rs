@@ -208,7 +208,7 @@ impl Connection {
                 Code::RateLimited,
                 format!("Too many subscriptions on one connection: at most {at_most} are allowed."),
             );
-            return self.send_events(id, Event::Refused(refusal.into())).await;
+            return self.send_events(id, Event::Failed(refusal.into())).await;
         }
         let (transport, subscriptions) = (self.transport.clone(), Arc::clone(&self.subscriptions));
         let begin =
@@ -279,7 +279,7 @@ fn render(dialect: Dialect, id: &str, event: Event, errors: usize) -> Option<Mes
     match event {
         Event::Next(payload) => message::next(dialect, id, &payload),
         Event::Complete => Some(message::complete(id)),
-        Event::Refused(refused) => message::error(dialect, id, refused, errors),
+        Event::Failed(failed) => message::error(dialect, id, failed, errors),
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) fn next(dialect: Dialect, id: &str, payload: &Bytes) -> Option<Messag
     with_payload(kind, id, payload)
 }
 
-/// The errors that end an operation before it began; legacy has room for one.
+/// The errors that end an operation; legacy has room for one.
 pub(super) fn error(dialect: Dialect, id: &str, errors: Vec<ServerError>, at_most: usize) -> Option<Message> {
     let payload = match dialect {
         Dialect::TransportWs => render_error_list(errors, at_most),

@@ -17,7 +17,7 @@ use crate::operation::Begun;
 pub(super) enum Event {
     Next(Bytes),
     Complete,
-    Refused(Vec<ServerError>),
+    Failed(Vec<ServerError>),
 }
 
 /// Operations by their id. Each gets its turn when it has something to say.
@@ -69,7 +69,8 @@ impl Operations {
         match self.events.next().await {
             Some((id, event)) => {
                 if !matches!(event, Event::Next(_)) {
-                    self.running.remove(&id);
+                    // Nothing follows, not even the completion of what failed.
+                    self.stop(&id);
                 }
                 (id, event)
             }
@@ -86,11 +87,14 @@ impl Operations {
 fn events(begin: impl Future<Output = Begun> + Send + 'static) -> impl Stream<Item = Event> + Send + 'static {
     begin
         .map(|begun| match begun {
-            Ok(results) => {
-                let results = results.map(|next| Event::Next(next.payload));
-                results.chain(stream::once(ready(Event::Complete))).left_stream()
-            }
-            Err(errors) => stream::once(ready(Event::Refused(errors))).right_stream(),
+            Ok(results) => results
+                .map(|outcome| match outcome {
+                    Ok(next) => Event::Next(next.payload),
+                    Err(errors) => Event::Failed(errors),
+                })
+                .chain(stream::once(ready(Event::Complete)))
+                .left_stream(),
+            Err(errors) => stream::once(ready(Event::Failed(errors))).right_stream(),
         })
         .flatten_stream()
 }

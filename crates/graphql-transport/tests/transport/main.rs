@@ -2,6 +2,7 @@
 
 mod client;
 mod documents;
+mod failing;
 mod http;
 mod http_limits;
 mod sse;

@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
-use tiffin_graphql_transport::{Engine, Next, Prepared, Session, Settings, StreamSettings, Subscribe};
+use tiffin_graphql_transport::{
+    Engine, Next, Outcome, Prepared, Session, Settings, StreamSettings, Subscribe,
+};
 
 use crate::support::{Reply, Server, schema};
 
-fn get(query: &str) -> Request<Body> {
+pub(crate) fn get(query: &str) -> Request<Body> {
     let query: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
     Request::get(format!("/graphql/stream?query={query}"))
         .header("accept", "text/event-stream")
@@ -21,7 +23,7 @@ fn get(query: &str) -> Request<Body> {
 }
 
 /// The events of a stream that ends, without the time to come back, which is drawn by lot.
-async fn events(server: &Server, request: Request<Body>) -> String {
+pub(crate) async fn events(server: &Server, request: Request<Body>) -> String {
     let reply = Reply::of(server.send(request).await).await;
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(reply.header("content-type"), "text/event-stream; charset=utf-8");
@@ -115,7 +117,7 @@ impl Subscribe for Resumable {
         operation: Prepared,
         session: Session,
         resume: Option<String>,
-    ) -> Result<BoxStream<'static, Next>, Vec<ServerError>> {
+    ) -> Result<BoxStream<'static, Outcome>, Vec<ServerError>> {
         assert_eq!(operation.document().fragments.len(), 1);
         let caller = session.caller::<schema::Caller>().expect("a caller").0.clone();
         let first = resume
@@ -126,7 +128,7 @@ impl Subscribe for Resumable {
             payload: payload.clone(),
             id: Some(id),
         };
-        Ok(futures::stream::iter(first..4).map(next).boxed())
+        Ok(futures::stream::iter(first..4).map(next).map(Ok).boxed())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     hub::Hub,
     metrics::Metrics,
     plan::{Plan, Shape},
-    snapshots::{Snapshot, Snapshots, Wanted},
+    snapshots::{Snapshot, Snapshots, Unread, Wanted},
     update::{Change, History, Update},
     watch::Watch,
 };
@@ -71,9 +71,10 @@ struct Subscriber {
     /// The order's version when it subscribed.
     at: u32,
     opening: Option<Opening>,
-    open: Option<BoxStream<'static, Next>>,
+    open: Option<BoxStream<'static, Result<Next, Error>>>,
     versions: Vec<u32>,
     completed: bool,
+    failed: Option<ErrorCode>,
 }
 
 impl Subscriber {
@@ -86,7 +87,8 @@ impl Subscriber {
         }
         if let Some(open) = &mut self.open {
             match open.next().now_or_never() {
-                Some(Some(next)) => self.versions.push(next.id.unwrap().try_into().unwrap()),
+                Some(Some(Ok(next))) => self.versions.push(next.id.unwrap().try_into().unwrap()),
+                Some(Some(Err(error))) => self.failed = Some(error.code()),
                 Some(None) => (self.completed, self.open) = (true, None),
                 None => {}
             }
@@ -152,6 +154,7 @@ impl World {
             open: None,
             versions: Vec::new(),
             completed: false,
+            failed: None,
         };
         subscriber.poll();
         self.subscribers.push(subscriber);
@@ -216,8 +219,8 @@ proptest! {
         }
         world.settle();
         let last = world.version();
-        for Subscriber { after, at, versions, completed, .. } in &world.subscribers {
-            prop_assert!(*completed, "not completed after {versions:?}");
+        for Subscriber { after, at, versions, completed, failed, .. } in &world.subscribers {
+            prop_assert!(*completed && failed.is_none(), "not completed after {versions:?}");
             prop_assert!(versions.windows(2).all(|pair| pair[1] == pair[0] + 1), "{versions:?}");
             let first = versions.first().copied();
             match after {
@@ -290,6 +293,26 @@ fn a_replaced_log_that_still_holds_what_was_sent_changes_nothing() {
     assert_eq!(world.subscribers[0].versions, [2]);
     world.settle();
     assert_eq!(world.subscribers[0].versions, [2, 3]);
+}
+
+#[test]
+fn what_can_no_longer_be_read_is_an_error_and_not_the_orders_end() {
+    for (unread, code) in [
+        (Err(Unread::Corrupt), ErrorCode::Internal),
+        (Err(Unread::Stopped), ErrorCode::Unavailable),
+        (Ok(None), ErrorCode::NotFound),
+    ] {
+        let mut world = World::new();
+        world.subscribe(None);
+        world.run();
+        world.hub.read_again(Some(ORDER));
+        world.subscribers[0].poll();
+        world.queue.try_recv().unwrap().answer.send(unread).unwrap();
+        world.subscribers[0].poll();
+        let subscriber = &world.subscribers[0];
+        assert_eq!((&*subscriber.versions, subscriber.failed), (&[1][..], Some(code)));
+        assert!(!subscriber.completed);
+    }
 }
 
 #[test]
