@@ -10,6 +10,7 @@ use async_graphql::{
 use super::{Limits, within};
 use crate::error::{Code, Refusal};
 
+const INTROSPECTIONS: &str = "questions about the schema";
 const NESTING: &str = "levels of fields and fragments";
 
 /// What a selection set amounts to once every spread in it is expanded.
@@ -23,6 +24,10 @@ struct Expanded {
     depth: usize,
     /// Selection sets within one another.
     nesting: usize,
+    /// Questions about the schema.
+    introspections: usize,
+    /// Fields called `types`, which are questions about the schema if they stand in one.
+    types: usize,
 }
 
 impl Expanded {
@@ -32,6 +37,25 @@ impl Expanded {
         self.roots = self.roots.saturating_add(other.roots);
         self.depth = self.depth.max(other.depth);
         self.nesting = self.nesting.max(other.nesting);
+        self.introspections = self.introspections.saturating_add(other.introspections);
+        self.types = self.types.saturating_add(other.types);
+    }
+
+    /// What a field amounts to whose selection set amounts to `self`.
+    fn of_field(self, name: &str) -> Self {
+        let (introspections, types) = match name {
+            "__schema" => (self.types.saturating_add(1), 0),
+            "__type" => (1, 0),
+            "types" => (0, self.types.saturating_add(1)),
+            _ => (0, self.types),
+        };
+        Self {
+            roots: 1,
+            depth: self.depth + 1,
+            introspections: self.introspections.saturating_add(introspections),
+            types,
+            ..self
+        }
     }
 }
 
@@ -62,6 +86,7 @@ pub(crate) fn measure(document: &ExecutableDocument, limits: &Limits) -> Result<
             .sum::<usize>();
         let expanded = measuring.selection_set(&node.selection_set.node, 0)?;
         root_fields(node.ty, expanded.roots, operation.pos, limits)?;
+        within(INTROSPECTIONS, expanded.introspections, limits.introspections)?;
         total.beside(expanded);
     }
     for (name, fragment) in in_order(document.fragments.iter(), |(_, fragment)| fragment.pos) {
@@ -117,11 +142,7 @@ impl<'a> Measuring<'a> {
                 Selection::Field(field) => {
                     self.aliases += usize::from(field.node.alias.is_some());
                     let inner = self.selection_set(&field.node.selection_set.node, above + 1)?;
-                    Expanded {
-                        roots: 1,
-                        depth: inner.depth + 1,
-                        ..inner
-                    }
+                    inner.of_field(&field.node.name.node)
                 }
                 Selection::InlineFragment(fragment) => {
                     self.selection_set(&fragment.node.selection_set.node, above + 1)?

@@ -23,8 +23,8 @@ pub struct Limits {
     pub selections: usize,
     /// Fields within one another, fragments expanded.
     pub depth: usize,
-    /// Selection sets within one another, fragments and inline fragments included. At most 32: the engine
-    /// refuses more on its own.
+    /// Selection sets within one another, fragments and inline fragments included; at most
+    /// [`Self::NESTING_AT_MOST`].
     pub nesting: usize,
     /// Aliases as written.
     pub aliases: usize,
@@ -34,6 +34,9 @@ pub struct Limits {
     pub operations: usize,
     /// Root fields of one operation, fragments expanded; a mutation or subscription has one.
     pub root_fields: usize,
+    /// Questions about the schema in one operation: `__schema`, `types` in it, and `__type`, fragments expanded. A few
+    /// selections of each make a large answer.
+    pub introspections: usize,
     /// Variables sent or declared.
     pub variables: usize,
     /// Errors in a reply; those above are left out.
@@ -48,11 +51,12 @@ impl Default for Limits {
             tokens: 2_000,
             selections: 500,
             depth: 16,
-            nesting: 32,
+            nesting: Self::NESTING_AT_MOST,
             aliases: 30,
             directives: 20,
             operations: 10,
             root_fields: 10,
+            introspections: 3,
             variables: 20,
             errors: 5,
         }
@@ -60,6 +64,9 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The engine refuses more on its own.
+    pub const NESTING_AT_MOST: usize = 32;
+
     /// Refuses a text that is too long to be looked at any further; else the number of its tokens.
     pub(crate) fn check_text(&self, text: &str) -> Result<usize, Refusal> {
         within("bytes in the document", text.len(), self.document_bytes)?;

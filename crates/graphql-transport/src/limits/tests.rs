@@ -116,6 +116,39 @@ fn each_limit_holds_at_its_number_and_not_above() {
 }
 
 #[test]
+fn questions_about_the_schema_are_few_however_they_are_asked() {
+    let limits = Limits::default();
+    let types = "types{fields{name type{name fields{name}}}}";
+    for text in [
+        format!("{{__schema{{{types}}}__type(name:\"A\"){{name}}}}"),
+        "{a:__type(name:\"A\"){name}b:__type(name:\"B\"){name}c:__type(name:\"C\"){name}}".to_owned(),
+        format!("{{a{{{}}}}}", "types ".repeat(9)),
+    ] {
+        assert_eq!(judge(&text, &limits), Ok(()), "{text}");
+    }
+    for text in [
+        format!(
+            "{{{}}}",
+            (0..10)
+                .map(|nth| format!("a{nth}:__schema{{{types}}}"))
+                .collect::<String>()
+        ),
+        format!(
+            "{{__schema{{{}}}}}",
+            (0..3).map(|nth| format!("a{nth}:{types}")).collect::<String>()
+        ),
+        format!("{{__schema{{...A...A...A}}}}fragment A on __Schema{{...{{{types}}}}}"),
+        format!("{{...A...A}}fragment A on Q{{__schema{{{types}}}}}"),
+        "{...A...A...A...A}fragment A on Q{__type(name:\"A\"){name}}".to_owned(),
+    ] {
+        assert!(
+            refusal(&text, &limits).contains("questions about the schema"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn directives_count_wherever_they_stand() {
     let limits = Limits {
         directives: 5,
