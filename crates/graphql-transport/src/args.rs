@@ -1,8 +1,10 @@
 //! The settings as a command line and the environment give them.
 
-use std::{convert::Infallible, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use clap::{ArgAction, Args};
+use http::Uri;
+use serde_json::{Map, Value};
 
 use crate::{
     limits::Limits,
@@ -45,19 +47,54 @@ impl From<SettingsArgs> for Settings {
 }
 
 impl FromStr for Origins {
-    type Err = Infallible;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        let known = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
-        Ok(match text.trim() {
-            "*" => Self::Any,
-            _ => Self::Only(known.map(str::to_owned).collect()),
-        })
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim() == "*" {
+            return Ok(Self::Any);
+        }
+        text.split(',')
+            .map(origin)
+            .collect::<Result<_, _>>()
+            .map(Self::Only)
     }
 }
 
+/// An origin as browsers send it, which is compared to the letter.
+fn origin(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_origin = text.parse::<Uri>().is_ok_and(|uri| {
+        let parts = uri.scheme_str().zip(uri.authority());
+        parts.is_some_and(|(scheme, authority)| format!("{scheme}://{authority}") == text)
+    });
+    if is_origin && !text.contains(|letter: char| letter.is_ascii_uppercase() || letter == '@') {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "{text:?} is not *, nor an origin such as https://shop.example or http://localhost:3000"
+    ))
+}
+
+/// Limits of which there may be none at all; any other makes no sense below 1.
+const MAY_BE_ZERO: [&str; 4] = ["aliases", "directives", "introspections", "variables"];
+
 fn limits(json: &str) -> Result<Limits, String> {
-    serde_json::from_str(json).map_err(|error| error.to_string())
+    let members: Map<String, Value> = serde_json::from_str(json)
+        .map_err(|_| r#"a JSON object is expected, such as {"depth": 12}"#.to_owned())?;
+    for (name, value) in &members {
+        let least = u64::from(!MAY_BE_ZERO.contains(&name.as_str()));
+        if value.as_u64().is_none_or(|value| value < least) {
+            return Err(format!("{name}: a whole number of at least {least} is expected"));
+        }
+    }
+    let limits: Limits = serde_json::from_value(members.into()).map_err(|error| error.to_string())?;
+    if limits.nesting > Limits::NESTING_AT_MOST {
+        return Err(format!(
+            "nesting: at most {} is possible",
+            Limits::NESTING_AT_MOST
+        ));
+    }
+    Ok(limits)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -108,6 +145,53 @@ mod tests {
     fn a_limit_that_does_not_exist_is_named() {
         let complaint = parse(&["--query-limits", r#"{"dephts": 12}"#]).unwrap_err();
         assert!(complaint.contains("dephts"), "{complaint}");
+    }
+
+    #[test]
+    fn limits_that_make_no_sense_are_refused_with_what_is_expected() {
+        for (limits, expected) in [
+            ("nope", "a JSON object is expected"),
+            ("[]", "a JSON object is expected"),
+            (
+                r#"{"depth": 0}"#,
+                "depth: a whole number of at least 1 is expected",
+            ),
+            (
+                r#"{"depth": "12"}"#,
+                "depth: a whole number of at least 1 is expected",
+            ),
+            (
+                r#"{"aliases": -1}"#,
+                "aliases: a whole number of at least 0 is expected",
+            ),
+            (r#"{"nesting": 33}"#, "nesting: at most 32 is possible"),
+        ] {
+            let complaint = parse(&["--query-limits", limits]).unwrap_err();
+            assert!(complaint.contains(expected), "{complaint}");
+        }
+        assert_eq!(
+            parse(&["--query-limits", r#"{"aliases": 0}"#])
+                .unwrap()
+                .limits
+                .aliases,
+            0
+        );
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused() {
+        for wrong in [
+            "",
+            "not an origin",
+            "shop.example",
+            "https://shop.example/",
+            "https://Shop.example",
+            "https://a.example,*",
+        ] {
+            let complaint = parse(&["--origins", wrong]).unwrap_err();
+            assert!(complaint.contains("such as https://shop.example"), "{complaint}");
+        }
+        assert!(parse(&["--origins", "http://localhost:3000"]).is_ok());
     }
 
     #[test]
