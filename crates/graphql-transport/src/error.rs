@@ -14,6 +14,8 @@ pub enum Code {
     Unauthenticated,
     /// The credential is good, but may not do this.
     Forbidden,
+    /// There is nothing here.
+    NotFound,
     /// This address answers subscriptions only.
     SubscriptionsOnly,
     /// The document is over the query limits.
@@ -33,12 +35,33 @@ pub enum Code {
 }
 
 impl Code {
+    const ALL: [Self; 12] = [
+        Self::BadUserInput,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::SubscriptionsOnly,
+        Self::QueryTooCostly,
+        Self::PayloadTooLarge,
+        Self::RateLimited,
+        Self::Overloaded,
+        Self::Timeout,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// The code that is sent as `text`.
+    pub(crate) fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text)
+    }
+
     /// The code as it is sent in `extensions.code`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BadUserInput => "BAD_USER_INPUT",
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",
+            Self::NotFound => "NOT_FOUND",
             Self::SubscriptionsOnly => "SUBSCRIPTIONS_ONLY",
             Self::QueryTooCostly => "QUERY_TOO_COSTLY",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
@@ -50,12 +73,30 @@ impl Code {
         }
     }
 
+    /// What to do about an error that says nothing better of itself.
+    pub(crate) fn hint(self) -> &'static str {
+        match self {
+            Self::BadUserInput => "Compare the document and its variables with the schema.",
+            Self::Unauthenticated => "Send a credential that is accepted.",
+            Self::Forbidden => "Use a credential that may do this.",
+            Self::NotFound => "Check what was asked for.",
+            Self::SubscriptionsOnly => "Send queries and mutations by POST to /graphql.",
+            Self::QueryTooCostly => "Ask for less in one request, or split it into several.",
+            Self::PayloadTooLarge => "Send less in one request.",
+            Self::RateLimited => "Wait before you ask again.",
+            Self::Overloaded | Self::Unavailable => "Send the same request again a little later.",
+            Self::Timeout => "What was asked for may or may not have happened: look before you ask again.",
+            Self::Internal => "Try again; if it stays like that, tell whoever runs this server.",
+        }
+    }
+
     /// The HTTP status of a reply that is nothing but this error.
     pub fn status(self) -> StatusCode {
         match self {
             Self::BadUserInput | Self::SubscriptionsOnly | Self::QueryTooCostly => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -73,7 +114,7 @@ pub struct Refusal {
     pub code: Code,
     /// What is wrong, in one sentence.
     pub message: Cow<'static, str>,
-    /// What to do about it (`extensions.hint`).
+    /// What to do about it (`extensions.hint`); none: what the code's own hint says.
     pub hint: Option<Cow<'static, str>>,
     /// The member of the input that it is about, such as `input.products[3].quantity` (`extensions.field`).
     pub field: Option<String>,

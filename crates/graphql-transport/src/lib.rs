@@ -21,6 +21,7 @@ pub use args::SettingsArgs;
 pub use documents::Prepared;
 pub use engine::Engine;
 pub use error::{Code, Refusal};
+pub use http::nothing_here;
 pub use limits::Limits;
 pub use reply::{render, render_errors};
 pub use request::GraphqlRequest;

@@ -49,12 +49,8 @@ async fn try_begin(
         return subscriptions.subscribe(operation, session, resume).await;
     }
     if !operation.is_introspection() {
-        return Err(Refusal::new(
-            Code::SubscriptionsOnly,
-            "This address answers subscriptions only.",
-        )
-        .hint("Send queries and mutations by POST to /graphql.")
-        .into());
+        let message = "This address answers subscriptions only.";
+        return Err(Refusal::new(Code::SubscriptionsOnly, message).into());
     }
     let response = engine.execute(operation, &session).await;
     let payload = reply::render(response, engine.settings().limits.errors);

@@ -97,16 +97,12 @@ fn classify(error: &mut ServerError) {
 
 /// Gives a hint to an error that came without.
 fn advise(error: &mut ServerError) {
-    let hint = match code(error) {
-        Some("BAD_USER_INPUT") => "Compare the document and its variables with the schema.",
-        Some("PAYLOAD_TOO_LARGE") => "Send less in one request.",
-        Some("FORBIDDEN") => "Use a credential that may do this.",
-        Some("INTERNAL") => "Try again; if it stays like that, tell whoever runs this server.",
-        _ => return,
+    let Some(code) = code(error).and_then(Code::named) else {
+        return;
     };
     let extensions = error.extensions.get_or_insert_default();
     if extensions.get("hint").is_none() {
-        extensions.set("hint", hint);
+        extensions.set("hint", code.hint());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use async_graphql::Variables;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::Refusal;
 
@@ -58,8 +59,10 @@ impl GraphqlRequest {
     /// # Errors
     /// `BAD_USER_INPUT` where it is not a JSON object of a request's shape.
     pub fn from_json(json: &[u8]) -> Result<Self, Refusal> {
-        serde_json::from_slice(json)
-            .map_err(|error| Refusal::bad_input(not_a_request(json, &error)).hint(SHAPE))
+        // An array would be read as the members in their order.
+        let object = json.trim_ascii_start().starts_with(b"{");
+        let request = object.then(|| serde_json::from_slice(json).ok()).flatten();
+        request.ok_or_else(|| Refusal::bad_input(not_a_request(json)).hint(SHAPE))
     }
 
     /// Reads the parameters of a URL.
@@ -91,14 +94,77 @@ const SHAPE: &str = r#"Send a JSON object such as {"query": "{ __typename }", "v
 const URL_SHAPE: &str = "Send the document as ?query=…, or POST it as JSON.";
 
 fn parameter<T: for<'de> Deserialize<'de>>(name: &str, json: &str) -> Result<T, Refusal> {
-    serde_json::from_str(json)
-        .map_err(|_| Refusal::bad_input(format!("The parameter {name} is not a JSON object.")))
+    serde_json::from_str(json).map_err(|_| {
+        Refusal::bad_input(format!("The parameter {name} is not a JSON object.")).hint(format!(
+            r#"Send it as a JSON object, such as {name}={{"a": 1}}, encoded for a URL."#
+        ))
+    })
 }
 
-fn not_a_request(json: &[u8], error: &serde_json::Error) -> String {
-    match json.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'[') => "Batches are not supported.".to_owned(),
-        _ if error.is_data() => format!("The body is not a GraphQL request: {error}."),
-        _ => "The body is not JSON.".to_owned(),
+/// Why `json` could not be read, in words for who sent it. It is read again, which costs only those who are refused.
+fn not_a_request(json: &[u8]) -> &'static str {
+    let object_or_null = |value: Option<&Value>| value.is_none_or(|it| it.is_object() || it.is_null());
+    let text_or_null = |value: Option<&Value>| value.is_none_or(|it| it.is_string() || it.is_null());
+    match serde_json::from_slice(json) {
+        Err(_) => "The body is not JSON.",
+        Ok(Value::Array(_)) => "Batches are not supported.",
+        Ok(Value::Object(members)) => match members.get("query") {
+            None => "The member query is missing.",
+            Some(query) if !query.is_string() => "The member query is not a string.",
+            _ if !text_or_null(members.get("operationName")) => "The member operationName is not a string.",
+            _ if !object_or_null(members.get("variables")) => "The member variables is not a JSON object.",
+            _ if !object_or_null(members.get("extensions")) => "The member extensions is not a JSON object.",
+            _ => "A member stands twice.",
+        },
+        Ok(_) => "The body is not a JSON object.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(json: &str) -> String {
+        GraphqlRequest::from_json(json.as_bytes())
+            .unwrap_err()
+            .message
+            .into_owned()
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_in_words_for_who_sent_it() {
+        for (json, told) in [
+            ("{", "The body is not JSON."),
+            ("[{", "The body is not JSON."),
+            (r#"["{a}"]"#, "Batches are not supported."),
+            ("null", "The body is not a JSON object."),
+            (r#""x""#, "The body is not a JSON object."),
+            ("{}", "The member query is missing."),
+            (r#"{"query":1}"#, "The member query is not a string."),
+            (
+                r#"{"query":"","operationName":1}"#,
+                "The member operationName is not a string.",
+            ),
+            (
+                r#"{"query":"","variables":[]}"#,
+                "The member variables is not a JSON object.",
+            ),
+            (
+                r#"{"query":"","extensions":"x"}"#,
+                "The member extensions is not a JSON object.",
+            ),
+            (r#"{"query":"","query":""}"#, "A member stands twice."),
+        ] {
+            assert_eq!(refusal(json), told, "{json}");
+        }
+        let refused = GraphqlRequest::from_query("query=a&variables=[]").unwrap_err();
+        assert_eq!(refused.message, "The parameter variables is not a JSON object.");
+    }
+
+    #[test]
+    fn members_that_are_null_are_as_good_as_absent() {
+        let json = br#"{"query":"{a}","operationName":null,"variables":null,"extensions":null}"#;
+        let request = GraphqlRequest::from_json(json).unwrap();
+        assert_eq!((request.query.as_str(), request.operation_name), ("{a}", None));
     }
 }

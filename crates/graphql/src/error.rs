@@ -111,6 +111,22 @@ impl ErrorCode {
     }
 }
 
+impl ErrorCode {
+    /// What to do about an error that is about orders and says nothing better of itself; the transports have hints for
+    /// the other codes.
+    fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::NotFound => Some("Check the id; an order of somebody else does not exist."),
+            Self::OrderNotCancellable => Some("Look at the order: its status says how far it is."),
+            Self::IdempotencyKeyReused => {
+                Some("Use a new key for each order; repeat a request with its key unchanged.")
+            }
+            Self::TryAgain => Some("Send the same request again."),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -164,7 +180,7 @@ impl Error {
         Self {
             code,
             message: message.into(),
-            hint: None,
+            hint: code.hint().map(Cow::Borrowed),
             field: None,
             retry_after: None,
         }

@@ -67,9 +67,7 @@ async fn cancel_order(ctx: &Context<'_>, input: CancelOrderInput) -> Result<Orde
         .await?
         .is_none()
     {
-        return Err(
-            Error::from(ErrorCode::NotFound).hint("Check the id; an order of somebody else does not exist.")
-        );
+        return Err(ErrorCode::NotFound.into());
     }
     Ok(request::orders(ctx)?.cancel(caller, id, input.note).await?.into())
 }

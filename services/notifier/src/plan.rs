@@ -189,14 +189,10 @@ struct NotGiven;
 
 fn order_id(value: Option<Value>) -> Result<OrderId, Error> {
     let id = match value {
-        Some(Value::String(text)) => OrderId::parse(&text).ok(),
-        _ => None,
+        Some(Value::String(text)) => text,
+        other => other.unwrap_or_default().to_string(),
     };
-    id.ok_or_else(|| {
-        bad_input("This is not the id of an order.")
-            .hint("An order's id is a UUID, as createOrder returns it.")
-            .field("id")
-    })
+    Ok(OrderId::parse(&id)?)
 }
 
 fn after_version(value: Option<Value>) -> Result<Option<u32>, Error> {

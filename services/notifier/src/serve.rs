@@ -1,6 +1,7 @@
 //! The notifier as a process of its own.
 
 use tiffin_graphql::Role;
+use tiffin_graphql_transport::nothing_here;
 use tiffin_platform::Platform;
 use tiffin_runtime::{HttpServer, Process};
 
@@ -28,6 +29,6 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
     };
     let router = start(dependencies, config, &lifecycle, &mut platform.registry);
     platform.show(&admin);
-    http.serve(router, &lifecycle);
+    http.serve(router.fallback(nothing_here), &lifecycle);
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tiffin_bus::{Bus, State};
 use tiffin_eventstore::{DatabaseUrl, EventStore};
 use tiffin_graphql::Role;
+use tiffin_graphql_transport::nothing_here;
 use tiffin_platform::Platform;
 use tiffin_runtime::{Error, HttpServer, Keys, Process};
 
@@ -72,7 +73,8 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
     };
     let subscriptions = tiffin_notifier::start(notifier, config, lifecycle, registry);
     platform.show(&process.admin);
-    http.serve(queries.merge(subscriptions), lifecycle);
+    let router = queries.merge(subscriptions).fallback(nothing_here);
+    http.serve(router, lifecycle);
     Ok(Services { store })
 }
 

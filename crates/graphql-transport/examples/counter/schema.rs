@@ -7,7 +7,8 @@ use std::sync::{
 };
 
 use async_graphql::{
-    Context, Enum, ErrorExtensions, InputObject, Object, Schema, SchemaBuilder, SimpleObject, Subscription,
+    Context, Enum, ErrorExtensions, ID, InputObject, Object, Schema, SchemaBuilder, SimpleObject,
+    Subscription,
 };
 use futures::{Stream, StreamExt, stream};
 
@@ -95,6 +96,10 @@ impl Query {
     /// Panics where `text` is no number.
     async fn number(&self, text: String) -> i32 {
         text.parse().expect("the password is swordfish")
+    }
+
+    async fn same(&self, id: ID) -> ID {
+        id
     }
 
     async fn busy(&self) -> async_graphql::Result<Option<i32>> {

@@ -43,6 +43,8 @@ fn in_order(mut errors: Vec<ServerError>) -> Vec<ServerError> {
         let at: Vec<_> = error.locations.iter().map(|at| (at.line, at.column)).collect();
         (at, error.message.clone())
     });
+    // More than one of its rules may say the same.
+    errors.dedup_by(|error, other| error.locations == other.locations && error.message == other.message);
     errors
 }
 
@@ -63,7 +65,9 @@ fn syntax_error(error: &parser::Error) -> Refusal {
     };
     let refusal = Refusal::bad_input(message);
     match position {
-        Some(position) => refusal.at(position),
+        Some(position) => refusal
+            .at(position)
+            .hint("Correct the document at the place that locations names."),
         None => refusal,
     }
 }

@@ -111,7 +111,9 @@ pub(super) fn choose(
             Ok(operations.keys().next().cloned())
         }
         (_, Some(wanted)) => {
-            Err(Refusal::bad_input(format!("The document has no operation named \"{wanted}\".")).into())
+            let message = format!("The document has no operation named \"{wanted}\".");
+            let hint = "Name one of the document's operations in operationName, or leave it out.";
+            Err(Refusal::bad_input(message).hint(hint).into())
         }
         (DocumentOperations::Multiple(_), None) => Err(Refusal::bad_input(
             "The document has several operations, and none is chosen.",

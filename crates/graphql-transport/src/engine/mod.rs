@@ -95,7 +95,9 @@ impl Engine {
             request.variables,
         )?;
         if !self.settings().introspection && prepared.reads_schema() {
-            return Err(Refusal::new(Code::Forbidden, "Introspection is switched off.").into());
+            let refusal = Refusal::new(Code::Forbidden, "Introspection is switched off.")
+                .hint("Ask whoever runs this server for its schema.");
+            return Err(refusal.into());
         }
         Ok(prepared)
     }

@@ -79,9 +79,7 @@ async fn answer(transport: &Transport, request: Request) -> Result<Executed, Rej
         Ok(Ok(result)) => result,
         // The panic's own message is in the log already.
         Ok(Err(_)) => Err(Refusal::new(Code::Internal, "Something went wrong on our side.").into()),
-        Err(_) => Err(Refusal::new(Code::Timeout, "The answer took too long.")
-            .hint("What was asked for may or may not have happened: look before you ask again.")
-            .into()),
+        Err(_) => Err(Refusal::new(Code::Timeout, "The answer took too long.").into()),
     }
 }
 
@@ -102,6 +100,15 @@ async fn execute(
         }
     }
     Ok(transport.engine().execute(operation, session).await)
+}
+
+/// Answers at addresses that are nobody's, as a router's fallback.
+pub async fn nothing_here() -> Response {
+    let refusal = Refusal::new(Code::NotFound, "There is nothing at this address.").hint(
+        "POST queries and mutations to /graphql; subscribe over WebSocket at /graphql/ws or by server-sent events at \
+         /graphql/stream.",
+    );
+    Rejection::from(refusal).into_response(json_type(), 1)
 }
 
 /// The type of refusals where the client has no choice.

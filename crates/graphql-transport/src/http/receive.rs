@@ -88,7 +88,8 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Re
 }
 
 fn too_slow() -> Rejection {
-    let refusal = Refusal::new(Code::Timeout, "The body did not arrive in time.");
+    let refusal = Refusal::new(Code::Timeout, "The body did not arrive in time.")
+        .hint("Nothing was done. Send the request again, with its whole body at once.");
     Rejection::new(StatusCode::REQUEST_TIMEOUT, refusal)
 }
 

@@ -8,7 +8,7 @@ use async_graphql::{
 };
 
 use super::{Limits, within};
-use crate::error::{Code, Refusal};
+use crate::error::Refusal;
 
 const INTROSPECTIONS: &str = "questions about the schema";
 const NESTING: &str = "levels of fields and fragments";
@@ -177,11 +177,11 @@ impl<'a> Measuring<'a> {
                 within(NESTING, above + known.nesting, self.limits.nesting)?;
                 Ok(*known)
             }
-            Some(None) => Err(Refusal::new(
-                Code::BadUserInput,
-                format!("The fragment \"{name}\" spreads itself, directly or through others."),
-            )
-            .at(fragment.pos)),
+            Some(None) => {
+                let message = format!("The fragment \"{name}\" spreads itself, directly or through others.");
+                let hint = "Select the fields that are wanted level by level.";
+                Err(Refusal::bad_input(message).hint(hint).at(fragment.pos))
+            }
             None => {
                 self.done.insert(name, None);
                 let expanded = self.selection_set(&fragment.node.selection_set.node, above)?;

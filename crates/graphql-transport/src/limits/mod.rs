@@ -86,11 +86,8 @@ fn within(what: &str, found: usize, allowed: usize) -> Result<(), Refusal> {
     if found <= allowed {
         return Ok(());
     }
-    Err(Refusal::new(
-        Code::QueryTooCostly,
-        format!("The query has too many {what}: at most {allowed} are allowed."),
-    )
-    .hint("Ask for less in one request, or split it into several."))
+    let message = format!("The query has too many {what}: at most {allowed} are allowed.");
+    Err(Refusal::new(Code::QueryTooCostly, message))
 }
 
 #[cfg(test)]

@@ -204,10 +204,9 @@ impl Connection {
         }
         let at_most = self.transport.settings().streams.subscriptions;
         if self.operations.len() >= at_most {
-            let refusal = Refusal::new(
-                Code::RateLimited,
-                format!("Too many subscriptions on one connection: at most {at_most} are allowed."),
-            );
+            let message = format!("Too many subscriptions on one connection: at most {at_most} are allowed.");
+            let refusal = Refusal::new(Code::RateLimited, message)
+                .hint("Complete one of them first, or open another connection.");
             return self.send_events(id, Event::Failed(refusal.into())).await;
         }
         let (transport, subscriptions) = (self.transport.clone(), Arc::clone(&self.subscriptions));

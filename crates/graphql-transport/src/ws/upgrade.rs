@@ -9,7 +9,7 @@ use axum::{
         ws::{WebSocket, rejection::WebSocketUpgradeRejection},
     },
     response::{IntoResponse, Response},
-    routing::get,
+    routing::any,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::sync::OwnedSemaphorePermit;
@@ -29,7 +29,7 @@ const WRITE_BUFFER: usize = 16 * 1024;
 
 pub(crate) fn router(transport: Transport, subscriptions: Arc<dyn Subscribe>) -> Router {
     Router::new()
-        .route("/graphql/ws", get(upgrade))
+        .route("/graphql/ws", any(upgrade))
         .with_state((transport, subscriptions))
 }
 
@@ -92,7 +92,9 @@ fn admit(
         .get(header::ORIGIN)
         .map(|origin| origin.to_str().unwrap_or_default());
     if !transport.settings().origins.allow(origin) {
-        return Err(Refusal::new(Code::Forbidden, "Pages of this origin may not connect.").into());
+        let refusal = Refusal::new(Code::Forbidden, "Pages of this origin may not connect.")
+            .hint("Ask whoever runs this server to allow it.");
+        return Err(refusal.into());
     }
     Ok((upgrade, transport.admit()?))
 }

@@ -74,6 +74,7 @@ async fn a_body_that_never_ends_is_given_up() {
         (reply.status, &*reply.code()),
         (StatusCode::REQUEST_TIMEOUT, "TIMEOUT")
     );
+    assert!(reply.text.contains("Nothing was done"), "{}", reply.text);
 }
 
 #[tokio::test]

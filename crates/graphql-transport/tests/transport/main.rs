@@ -3,6 +3,7 @@
 mod client;
 mod documents;
 mod failing;
+mod hints;
 mod http;
 mod http_limits;
 mod sse;

@@ -11,6 +11,7 @@ use axum::{Router, body::Body};
 use serde_json::Value;
 use tiffin_graphql_transport::{
     Authenticate, Code, Engine, EngineSubscriptions, Refusal, Session, Settings, Subscribe, Transport,
+    nothing_here,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -66,7 +67,7 @@ impl Server {
         let streams = transport
             .ws(Arc::clone(&subscriptions))
             .merge(transport.sse(subscriptions));
-        let router = transport.http().merge(streams);
+        let router = transport.http().merge(streams).fallback(nothing_here);
         Self {
             transport,
             router,
