@@ -76,6 +76,9 @@ pub trait OrderPort: Send + Sync {
 }
 
 /// Follows orders live. The port decides who may, since it reads the order.
+///
+/// The notifier answers subscriptions without the engine; its tests hold each of its answers against the engine's own,
+/// which come through this port.
 #[async_trait]
 pub trait UpdatePort: Send + Sync {
     /// The order's state now (`after` is `None`) or every change after that version, then each later one, until the
