@@ -25,7 +25,7 @@ pub use http::nothing_here;
 pub use limits::Limits;
 pub use reply::{render, render_errors};
 pub use request::GraphqlRequest;
-pub use session::{Authenticate, Session};
+pub use session::{ApiKeys, Authenticate, Session};
 pub use settings::{Origins, Settings, StreamSettings};
 pub use subscribe::{EngineSubscriptions, Next, Outcome, Subscribe};
 pub use transport::Transport;

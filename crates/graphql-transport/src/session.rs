@@ -21,6 +21,35 @@ pub trait Authenticate: Send + Sync + 'static {
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Session, Refusal>;
 }
 
+/// Knows callers by the key that they send in the header `x-api-key`.
+#[derive(Clone, Debug)]
+pub struct ApiKeys<F>(F);
+
+impl<F: Fn(&str, &HeaderMap) -> Option<Session>> ApiKeys<F> {
+    /// `session` answers for a key and the headers that came with it; none: the key is unknown or has expired.
+    pub fn new(session: F) -> Self {
+        Self(session)
+    }
+}
+
+#[async_trait]
+impl<F> Authenticate for ApiKeys<F>
+where
+    F: Fn(&str, &HeaderMap) -> Option<Session> + Send + Sync + 'static,
+{
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Session, Refusal> {
+        let key = headers.get("x-api-key").and_then(|value| value.to_str().ok());
+        let key = key.ok_or_else(|| {
+            Refusal::new(Code::Unauthenticated, "No API key was sent.")
+                .hint("Send one in the header x-api-key.")
+        })?;
+        (self.0)(key, headers).ok_or_else(|| {
+            Refusal::new(Code::Unauthenticated, "This API key is unknown or has expired.")
+                .hint("Ask whoever runs this server for a valid key.")
+        })
+    }
+}
+
 /// Waits for the end of a session; none where it has no end.
 pub(crate) type Revoked = OptionFuture<Pin<Box<WaitForCancellationFutureOwned>>>;
 
@@ -35,17 +64,15 @@ pub(crate) fn revoked() -> Refusal {
 pub struct Session {
     caller: Arc<dyn Any + Send + Sync>,
     insert: fn(&Arc<dyn Any + Send + Sync>, &mut Data),
-    key: Arc<str>,
     revoked: Option<CancellationToken>,
 }
 
 impl Session {
-    /// A session of `caller`. `key` names whose limits count, and goes into no reply.
-    pub fn new<T: Clone + Send + Sync + 'static>(caller: T, key: impl Into<Arc<str>>) -> Self {
+    /// A session of `caller`.
+    pub fn new<T: Clone + Send + Sync + 'static>(caller: T) -> Self {
         Self {
             caller: Arc::new(caller),
             insert: insert::<T>,
-            key: key.into(),
             revoked: None,
         }
     }
@@ -64,11 +91,6 @@ impl Session {
         self.caller.downcast_ref()
     }
 
-    /// Whose limits count.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
     /// Ends when the session does, if it ever does.
     pub(crate) fn revoked(&self) -> Revoked {
         let revoked = self.revoked.clone();
@@ -85,7 +107,7 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("key", &self.key)
+            .field("revoked", &self.revoked)
             .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ mod types;
 pub use authorize::{Action, authorize};
 pub use error::{Error, ErrorCode, NotAnErrorCode};
 pub use ports::{Created, NewOrder, NewProduct, OrderPort, OrderView, Ports, Update, UpdatePort};
-pub use principal::{Caller, Principal, Role, UnknownRole};
+pub use principal::{Caller, NoPrincipal, Principal, Role, UnknownRole};
 pub use scalar::AwsDateTime;
 pub use schema::{TiffinSchema, TiffinSchemaBuilder, builder, schema, sdl};
 pub use types::{

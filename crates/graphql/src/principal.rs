@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use tiffin_order::Owner;
+use tiffin_order::{InvalidInput, Owner};
 
 /// What kind of party a principal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +72,33 @@ pub struct Principal {
     pub role: Role,
 }
 
+/// A text that is not a name and a role.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPrincipal {
+    /// It is not two words.
+    #[error("expected NAME ROLE")]
+    Form,
+    /// The name cannot own orders.
+    #[error(transparent)]
+    Name(#[from] InvalidInput),
+    /// There is no such role.
+    #[error(transparent)]
+    Role(#[from] UnknownRole),
+}
+
+/// Reads `NAME ROLE`, as configuration has it.
+impl FromStr for Principal {
+    type Err = NoPrincipal;
+
+    fn from_str(text: &str) -> Result<Self, NoPrincipal> {
+        let (name, role) = text.split_once(' ').ok_or(NoPrincipal::Form)?;
+        Ok(Self {
+            owner: Owner::parse(name)?,
+            role: role.parse()?,
+        })
+    }
+}
+
 /// Who asks, and within which trace. Each request carries one among its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -79,4 +106,22 @@ pub struct Caller {
     pub principal: Principal,
     /// The W3C `traceparent` that the effects of the request belong to.
     pub traceparent: Option<Arc<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_principal_is_read_from_its_name_and_role() {
+        let principal: Principal = "web customer".parse().unwrap();
+        assert_eq!(
+            (principal.owner.as_str(), principal.role),
+            ("web", Role::Customer)
+        );
+        let told = |text: &str| text.parse::<Principal>().unwrap_err().to_string();
+        assert_eq!(told("web"), "expected NAME ROLE");
+        assert!(told("web king").starts_with("unknown role \"king\""));
+        assert!(told(&format!("{} customer", "x".repeat(256))).contains("255 printable characters"));
+    }
 }

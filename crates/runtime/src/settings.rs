@@ -131,28 +131,38 @@ pub struct KeySettings {
 }
 
 impl KeySettings {
-    /// Reads the keys: those in the file, `api_key` as the holder `customer` and `operator_key` as `operator`.
-    pub fn load<R>(&self, customer: R, operator: R) -> Result<Keys<R>, Error>
+    /// Reads the keys: those in the file, `api_key` as that of the customer `customer`, and `operator_key` as that of
+    /// the operator `operator`.
+    pub fn load<P>(&self) -> Result<Keys<P>, Error>
     where
-        R: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static,
+        P: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static,
     {
-        let customers =
-            usable("TIFFIN_API_KEY", self.api_key.as_ref())?.map(|key| (key, "customer", customer));
-        let operators =
-            usable("TIFFIN_OPERATOR_KEY", self.operator_key.as_ref())?.map(|key| (key, "operator", operator));
-        Keys::load(self.keys.as_deref(), customers.into_iter().chain(operators))
+        let customer = fixed("TIFFIN_API_KEY", self.api_key.as_ref(), "customer customer")?;
+        let operator = fixed(
+            "TIFFIN_OPERATOR_KEY",
+            self.operator_key.as_ref(),
+            "operator operator",
+        )?;
+        Keys::load(self.keys.as_deref(), customer.into_iter().chain(operator))
     }
 }
 
-/// The key, unless it is one that everybody can guess or that no header can carry.
-fn usable(setting: &str, key: Option<&Secret>) -> Result<Option<Secret>, Error> {
+/// The key and whom it stands for, unless it is one that everybody can guess or that no header can carry.
+fn fixed<P: FromStr<Err: Display>>(
+    setting: &str,
+    key: Option<&Secret>,
+    principal: &str,
+) -> Result<Option<(Secret, P)>, Error> {
     let Some(key) = key else { return Ok(None) };
     let text = key.expose();
     if text.len() < SHORTEST_KEY || !text.chars().all(|letter| letter.is_ascii_graphic()) {
         let rule = format!("a key has at least {SHORTEST_KEY} printable characters and no blanks");
         return Err(Error::setting(setting, rule));
     }
-    Ok(Some(key.clone()))
+    let principal = principal
+        .parse()
+        .map_err(|reason| Error::setting(setting, reason))?;
+    Ok(Some((key.clone(), principal)))
 }
 
 fn grace(text: &str) -> Result<Duration, String> {
@@ -196,7 +206,7 @@ mod tests {
             api_key: Some(Secret::new(key)),
             ..KeySettings::default()
         };
-        settings.load("customer".to_owned(), "operator".to_owned())
+        settings.load()
     }
 
     #[test]

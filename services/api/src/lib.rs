@@ -1,7 +1,6 @@
 //! The service `api`: queries and mutations over HTTP, and the relay of new orders.
 
 mod admission;
-mod authenticate;
 mod call_off;
 mod config;
 mod fault;

@@ -1,6 +1,5 @@
 //! `api` as a process of its own.
 
-use tiffin_graphql::Role;
 use tiffin_graphql_transport::nothing_here;
 use tiffin_platform::Platform;
 use tiffin_runtime::{HttpServer, Process};
@@ -18,7 +17,7 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
         sampler,
     } = process;
     let http = HttpServer::bind(&settings.http).await?;
-    let keys = settings.keys.load(Role::Customer, Role::Operator)?;
+    let keys = settings.keys.load()?;
     let mut platform = Platform::of_service("api", &settings.platform, &lifecycle).await?;
     platform.announce_commits(&lifecycle);
     let clock = platform.store.clone();

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::{Router, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    http::{HeaderMap, header::CONTENT_TYPE},
+    response::IntoResponse,
+    routing::get,
+};
 use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, Relay, RelayConfig};
 use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, MigrateError, Migrations, OpenError};
-use tiffin_graphql::{Ports, Role};
-use tiffin_graphql_transport::{Engine, Transport};
-use tiffin_runtime::{Keys, Lifecycle, Sampler};
+use tiffin_graphql::{Caller, Ports, Principal};
+use tiffin_graphql_transport::{ApiKeys, Engine, Session, Transport};
+use tiffin_runtime::{Holder, Keys, Lifecycle, Sampler};
 use uuid::Uuid;
 
-use crate::{
-    admission::Admission, authenticate::ApiKeys, config::Config, metrics::Metrics, orders::Orders, relay,
-};
+use crate::{admission::Admission, config::Config, metrics::Metrics, orders::Orders, relay};
 
 /// The schema of what `api` derives from the log.
 const SCHEMA: &str = "api";
@@ -32,7 +35,7 @@ pub struct Dependencies {
     /// The way to the other services.
     pub bus: Bus,
     /// The API keys that are accepted.
-    pub keys: Keys<Role>,
+    pub keys: Keys<Principal>,
     /// Which new traces are sampled.
     pub sampler: Sampler,
 }
@@ -87,8 +90,18 @@ pub async fn start(
         updates: None,
     };
     let engine = Engine::new(tiffin_graphql::builder(ports), config.transport);
-    let callers = Arc::new(ApiKeys { keys, store, sampler });
-    let transport = Transport::new(engine, callers, lifecycle.tracker.clone(), lifecycle.soft.clone());
+    let callers = ApiKeys::new(move |key: &str, headers: &HeaderMap| {
+        let Holder { principal, revoked } = keys.holder(key, store.now())?;
+        let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        let traceparent = sampler.continue_or_start(given).to_string();
+        let caller = Caller {
+            principal,
+            traceparent: Some(traceparent.into()),
+        };
+        Some(Session::new(caller).until(revoked))
+    });
+    let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
+    let transport = Transport::new(engine, Arc::new(callers), tracker, stop);
     transport.register(registry.sub_registry_with_prefix("tiffin_api"));
     Ok(transport.http().route("/", get(about)))
 }

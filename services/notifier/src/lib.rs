@@ -3,7 +3,6 @@
 mod decode;
 mod follow;
 mod hub;
-mod keys;
 mod metrics;
 mod plan;
 mod render;

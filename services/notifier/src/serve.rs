@@ -1,6 +1,5 @@
 //! The notifier as a process of its own.
 
-use tiffin_graphql::Role;
 use tiffin_graphql_transport::nothing_here;
 use tiffin_platform::Platform;
 use tiffin_runtime::{HttpServer, Process};
@@ -14,7 +13,7 @@ use crate::{Config, Dependencies, Settings, start};
 pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
     let Process { lifecycle, admin, .. } = process;
     let http = HttpServer::bind(&settings.http).await?;
-    let keys = settings.keys.load(Role::Customer, Role::Operator)?;
+    let keys = settings.keys.load()?;
     let mut platform = Platform::of_service("notifier", &settings.platform, &lifecycle).await?;
     let clock = platform.store.clone();
     let follow_keys = keys.clone().follow(move || clock.now(), lifecycle.soft.clone());

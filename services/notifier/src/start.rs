@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, http::HeaderMap};
 use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, Feed};
 use tiffin_eventstore::EventStore;
-use tiffin_graphql::{Ports, Role};
-use tiffin_graphql_transport::{Engine, Settings, Transport};
-use tiffin_runtime::{Keys, Lifecycle};
+use tiffin_graphql::{Caller, Ports, Principal};
+use tiffin_graphql_transport::{ApiKeys, Engine, Session, Settings, Transport};
+use tiffin_runtime::{Holder, Keys, Lifecycle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     follow::follow,
     hub::Hub,
-    keys::ApiKeys,
     metrics::Metrics,
     snapshots::{self, Snapshots},
     updates::Updates,
@@ -31,7 +30,7 @@ pub struct Dependencies {
     /// What makes it fast.
     pub bus: Bus,
     /// The API keys that are accepted.
-    pub keys: Keys<Role>,
+    pub keys: Keys<Principal>,
 }
 
 /// What can be set about the notifier.
@@ -77,7 +76,15 @@ pub fn start(
     // The engine checks documents and answers introspection; subscriptions never reach its resolvers.
     let engine = Engine::new(tiffin_graphql::builder(Ports::default()), settings);
     let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
-    let transport = Transport::new(engine, Arc::new(ApiKeys { keys, store }), tracker, stop);
+    let callers = ApiKeys::new(move |key: &str, _: &HeaderMap| {
+        let Holder { principal, revoked } = keys.holder(key, store.now())?;
+        let caller = Caller {
+            principal,
+            traceparent: None,
+        };
+        Some(Session::new(caller).until(revoked))
+    });
+    let transport = Transport::new(engine, Arc::new(callers), tracker, stop);
     transport.register(registry.sub_registry_with_prefix("tiffin_notifier"));
     let updates = Arc::new(Updates {
         hub,

@@ -15,7 +15,6 @@ use std::{
 
 use anyhow::Context;
 use tiffin_eventstore::DatabaseUrl;
-use tiffin_graphql::Role;
 use tiffin_runtime::{Ending, Error, HttpServer, Lifecycle, Process, Secret, program};
 
 pub(crate) use self::settings::Settings;
@@ -114,7 +113,7 @@ async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::
         None => operator::key(&data)?,
     };
     settings.keys.operator_key = Some(operator_key.clone());
-    let keys = settings.keys.load(Role::Customer, Role::Operator)?;
+    let keys = settings.keys.load()?;
     let database = settings
         .database_url
         .clone()

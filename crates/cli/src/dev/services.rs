@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tiffin_bus::{Bus, State};
 use tiffin_eventstore::{DatabaseUrl, EventStore};
-use tiffin_graphql::Role;
+use tiffin_graphql::Principal;
 use tiffin_graphql_transport::nothing_here;
 use tiffin_platform::Platform;
 use tiffin_runtime::{Error, HttpServer, Keys, Process};
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Plan {
     pub(super) database: DatabaseUrl,
     pub(super) nats_url: String,
-    pub(super) keys: Keys<Role>,
+    pub(super) keys: Keys<Principal>,
     pub(super) transport: tiffin_graphql_transport::Settings,
     pub(super) saga: tiffin_orders::Config,
 }

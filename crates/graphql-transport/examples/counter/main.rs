@@ -16,7 +16,7 @@ struct Anybody;
 #[async_trait]
 impl Authenticate for Anybody {
     async fn authenticate(&self, _headers: &HeaderMap) -> Result<Session, Refusal> {
-        Ok(Session::new(schema::Caller("anybody".to_owned()), "anybody"))
+        Ok(Session::new(schema::Caller("anybody".to_owned())))
     }
 }
 

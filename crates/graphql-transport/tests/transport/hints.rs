@@ -109,7 +109,7 @@ async fn what_is_refused_for_other_reasons_has_a_hint_too() {
         (
             request(Request::get("/graphql").header("x-api-key", "wrong"), ""),
             "UNAUTHENTICATED",
-            "credential",
+            "valid key",
         ),
     ];
     for (request, code, hint) in requests {

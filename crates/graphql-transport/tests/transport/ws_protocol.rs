@@ -149,7 +149,7 @@ async fn headers_of_the_upgrade_and_members_of_the_payload_authenticate() {
         let expected = if accepted {
             Said::Message(json!({ "type": "connection_ack" }))
         } else {
-            Said::Closed(4403, "The key is not known.".into())
+            Said::Closed(4403, "This API key is unknown or has expired.".into())
         };
         assert_eq!(client.hear().await, expected, "{header} {payload}");
     }
@@ -199,7 +199,7 @@ async fn the_older_protocol_is_understood_too() {
     client
         .say(json!({ "type": "connection_init", "payload": { "x-api-key": "wrong" } }))
         .await;
-    let refused = json!({ "type": "connection_error", "payload": { "message": "The key is not known." } });
+    let refused = json!({ "type": "connection_error", "payload": { "message": "This API key is unknown or has expired." } });
     assert_eq!(client.hear().await, Said::Message(refused));
     assert_eq!(client.closed().await, 4403);
 }

@@ -8,7 +8,7 @@ use std::{collections::HashSet, fmt::Display, str::FromStr};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Holder, Key, hash};
+use super::{Key, hash};
 use crate::Secret;
 
 /// A line of a keys file makes no sense.
@@ -30,7 +30,7 @@ pub fn line(name: &str, role: impl Display, secret: &Secret) -> String {
     line
 }
 
-pub(super) fn parse<R: PartialEq + FromStr<Err: Display>>(text: &str) -> Result<Vec<Key<R>>, KeysError> {
+pub(super) fn parse<P: FromStr<Err: Display>>(text: &str) -> Result<Vec<Key<P>>, KeysError> {
     let mut keys = Vec::new();
     let mut seen = HashSet::new();
     for (number, line) in text.lines().enumerate() {
@@ -46,9 +46,8 @@ pub(super) fn parse<R: PartialEq + FromStr<Err: Display>>(text: &str) -> Result<
             [name, role, digest, expiry] => (name, role, digest, Some(expiry)),
             _ => return Err(wrong("expected NAME ROLE SHA256 [EXPIRY]".to_owned())),
         };
-        let role = role
-            .parse()
-            .map_err(|reason: R::Err| wrong(format!("role {role}: {reason}")))?;
+        let principal = format!("{name} {role}").parse();
+        let principal = principal.map_err(|reason: P::Err| wrong(reason.to_string()))?;
         let hash = digits(digest).ok_or_else(|| wrong("the hash is not 64 hexadecimal digits".to_owned()))?;
         let expires = expiry
             .map(|text| OffsetDateTime::parse(text, &Rfc3339))
@@ -58,11 +57,7 @@ pub(super) fn parse<R: PartialEq + FromStr<Err: Display>>(text: &str) -> Result<
         if !seen.insert(hash) {
             return Err(wrong("this key stands in an earlier line already".to_owned()));
         }
-        keys.push(Key {
-            hash,
-            holder: Holder::new(name, role),
-            expires,
-        });
+        keys.push(Key::new(hash, principal, expires));
     }
     Ok(keys)
 }

@@ -23,70 +23,65 @@ pub use file::{KeysError, line};
 /// How often the file, and the clock, are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Whom a key stands for.
+/// Whom a key stands for, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder<R> {
-    /// The name.
-    pub name: Arc<str>,
-    /// What the holder may do.
-    pub role: R,
+pub struct Holder<P> {
+    /// What the key's name and role amount to.
+    pub principal: P,
     /// Cancelled when the key expires, leaves the file, or stands for somebody else there.
     pub revoked: CancellationToken,
 }
 
-impl<R: PartialEq> Holder<R> {
-    fn new(name: &str, role: R) -> Self {
-        Self {
-            name: name.into(),
-            role,
-            revoked: CancellationToken::new(),
-        }
-    }
-
+impl<P: PartialEq> Holder<P> {
     /// Whether what was granted to `self` is good for `other`.
     fn goes_on_as(&self, other: &Self) -> bool {
-        self.name == other.name && self.role == other.role && !self.revoked.is_cancelled()
+        self.principal == other.principal && !self.revoked.is_cancelled()
     }
 }
 
 #[derive(Clone, Debug)]
-struct Key<R> {
+struct Key<P> {
     hash: [u8; 32],
-    holder: Holder<R>,
+    holder: Holder<P>,
     expires: Option<OffsetDateTime>,
 }
 
-impl<R> Key<R> {
+impl<P> Key<P> {
+    fn new(hash: [u8; 32], principal: P, expires: Option<OffsetDateTime>) -> Self {
+        let revoked = CancellationToken::new();
+        let holder = Holder { principal, revoked };
+        Self {
+            hash,
+            holder,
+            expires,
+        }
+    }
+
     fn has_expired(&self, now: OffsetDateTime) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
 }
 
-/// The keys that are accepted at present. Clones share them.
+/// The keys that are accepted at present, each of a `P`, which is read from `NAME ROLE`. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Keys<R> {
+pub struct Keys<P> {
     file: Option<PathBuf>,
-    fixed: Arc<[Key<R>]>,
-    from_file: Arc<RwLock<FromFile<R>>>,
+    fixed: Arc<[Key<P>]>,
+    from_file: Arc<RwLock<FromFile<P>>>,
 }
 
 #[derive(Debug)]
-struct FromFile<R> {
+struct FromFile<P> {
     text: String,
-    keys: Vec<Key<R>>,
+    keys: Vec<Key<P>>,
 }
 
-impl<R: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static> Keys<R> {
-    /// Reads `file`, if there is one; `fixed` are keys that are in no file, as secret, name and role.
-    pub fn load(
-        file: Option<&Path>,
-        fixed: impl IntoIterator<Item = (Secret, &'static str, R)>,
-    ) -> Result<Self, Error> {
-        let fixed = fixed.into_iter().map(|(secret, name, role)| Key {
-            hash: hash(secret.expose()),
-            holder: Holder::new(name, role),
-            expires: None,
-        });
+impl<P: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static> Keys<P> {
+    /// Reads `file`, if there is one; `fixed` are keys that are in no file.
+    pub fn load(file: Option<&Path>, fixed: impl IntoIterator<Item = (Secret, P)>) -> Result<Self, Error> {
+        let fixed = fixed
+            .into_iter()
+            .map(|(secret, principal)| Key::new(hash(secret.expose()), principal, None));
         let mut text = String::new();
         let mut keys = Vec::new();
         if let Some(path) = file {
@@ -104,7 +99,7 @@ impl<R: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static> Keys<
     }
 
     /// Whom `secret` stands for, unless it is unknown or has expired. Takes the same time for every secret.
-    pub fn holder(&self, secret: &str, now: OffsetDateTime) -> Option<Holder<R>> {
+    pub fn holder(&self, secret: &str, now: OffsetDateTime) -> Option<Holder<P>> {
         let hash = hash(secret);
         let from_file = self.read();
         let mut found = None;
@@ -162,7 +157,7 @@ impl<R: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static> Keys<
         if self.read().text == text {
             return Ok(false);
         }
-        let mut keys: Vec<Key<R>> = file::parse(&text)?;
+        let mut keys: Vec<Key<P>> = file::parse(&text)?;
         let mut from_file = self.from_file.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::take(&mut from_file.keys).into_iter();
         let mut before: HashMap<_, _> = before.map(|key| (key.hash, key.holder)).collect();
@@ -187,7 +182,7 @@ impl<R: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static> Keys<
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, FromFile<R>> {
+    fn read(&self) -> RwLockReadGuard<'_, FromFile<P>> {
         self.from_file.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,13 +5,13 @@ use super::*;
 const NOW: OffsetDateTime = datetime!(2030-01-01 00:00:00 UTC);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Role(String);
+struct Who(String);
 
-impl FromStr for Role {
+impl FromStr for Who {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "king" {
+        if text.ends_with("king") {
             Err("there is no such role")
         } else {
             Ok(Self(text.to_owned()))
@@ -24,19 +24,19 @@ fn secret(text: &str) -> Secret {
 }
 
 fn wrong(text: &str) -> String {
-    file::parse::<Role>(text).unwrap_err().to_string()
+    file::parse::<Who>(text).unwrap_err().to_string()
 }
 
 /// A file of keys, and the keys in it.
-fn loaded(text: &str) -> (tempfile::NamedTempFile, Keys<Role>) {
+fn loaded(text: &str) -> (tempfile::NamedTempFile, Keys<Who>) {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), text).unwrap();
-    let fixed = [(secret("fixed"), "operator", Role("operator".into()))];
+    let fixed = [(secret("fixed"), Who("operator operator".into()))];
     let keys = Keys::load(Some(file.path()), fixed).unwrap();
     (file, keys)
 }
 
-fn revoked(holder: &Holder<Role>) -> bool {
+fn revoked(holder: &Holder<Who>) -> bool {
     holder.revoked.is_cancelled()
 }
 
@@ -46,19 +46,19 @@ fn a_line_as_printed_is_a_line_as_read() {
         "# who\n\n{} # the shop\n",
         line("shop", "customer", &secret("one"))
     );
-    let keys = file::parse::<Role>(&text).unwrap();
+    let keys = file::parse::<Who>(&text).unwrap();
     assert_eq!(keys[0].hash, hash("one"));
-    assert_eq!(&*keys[0].holder.name, "shop");
-    assert_eq!(keys[0].holder.role, Role("customer".into()));
+    assert_eq!(keys[0].holder.principal.0, "shop customer");
 }
 
 #[test]
 fn a_key_is_accepted_until_it_expires() {
     let one = line("shop", "customer", &secret("one"));
     let (_file, keys) = loaded(&format!("{one} 2030-01-01T00:00:01Z\n"));
-    assert_eq!(&*keys.holder("one", NOW).unwrap().name, "shop");
+    assert_eq!(keys.holder("one", NOW).unwrap().principal.0, "shop customer");
     assert_eq!(keys.holder("one", NOW + Duration::from_secs(1)), None);
-    assert_eq!(&*keys.holder("fixed", NOW).unwrap().name, "operator");
+    let fixed = keys.holder("fixed", NOW).unwrap();
+    assert_eq!(fixed.principal.0, "operator operator");
     assert_eq!(keys.holder("three", NOW), None);
 }
 
@@ -75,7 +75,7 @@ fn a_line_that_makes_no_sense_is_named() {
     let good = line("shop", "customer", &secret("one"));
     assert_eq!(
         wrong(&good.replace("customer", "king")),
-        "line 1: role king: there is no such role"
+        "line 1: there is no such role"
     );
     assert_eq!(
         wrong(&format!("{good} tomorrow")),

@@ -14,7 +14,6 @@ use tempfile::TempDir;
 use tiffin_api::{Config, Dependencies};
 use tiffin_bus::Bus;
 use tiffin_eventstore::{Append, DatabaseUrl, EventStore, Expected, NewEvent, Position, Revision, Urgency};
-use tiffin_graphql::Role;
 use tiffin_order::{Input, Order, OrderId, Status, Workflow, decide};
 use tiffin_proto::Context;
 use tiffin_runtime::{Keys, Lifecycle, Sampler, Secret};
@@ -85,11 +84,12 @@ impl Api {
             .await
             .unwrap();
         let keys = [
-            (Secret::new(WEB), "web", Role::Customer),
-            (Secret::new(APP), "app", Role::Customer),
-            (Secret::new(OPERATOR), "operator", Role::Operator),
-            (Secret::new(KITCHEN), "kitchen", Role::Kitchen),
+            (WEB, "web customer"),
+            (APP, "app customer"),
+            (OPERATOR, "operator operator"),
+            (KITCHEN, "kitchen kitchen"),
         ];
+        let keys = keys.map(|(key, principal)| (Secret::new(key), principal.parse().unwrap()));
         let deps = Dependencies {
             store: store.clone(),
             bus,

@@ -14,7 +14,6 @@ use tiffin_eventstore::{
     Append, DatabaseUrl, Derived, EventStore, Expected, Migrations, NewEvent, RecordedEvent, Revision,
     Urgency,
 };
-use tiffin_graphql::Role;
 use tiffin_notifier::{Config, Dependencies, start};
 use tiffin_order::{Input, Order, OrderId, Owner, Products, Reason, Version, Workflow, decide, evolve};
 use tiffin_proto::{Context, bus_payload, encode as encode_fact, public};
@@ -128,7 +127,7 @@ impl World {
             api_key: Some(Secret::new(KEY)),
             operator_key: Some(Secret::new(OPERATOR_KEY)),
         };
-        let keys = keys.load(Role::Customer, Role::Operator).unwrap();
+        let keys = keys.load().unwrap();
         let clock = self.store.clone();
         let follow_keys = keys.clone().follow(move || clock.now(), lifecycle.soft.clone());
         lifecycle.spawn("keys", follow_keys);
