@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ::http::{Request, StatusCode};
 use async_graphql::ServerError;
 use async_trait::async_trait;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use tiffin_graphql_transport::{
@@ -158,10 +158,7 @@ fn streams(streams: StreamSettings) -> Server {
 }
 
 /// Reads until `wanted` has come.
-async fn read_until(
-    body: &mut (impl futures::Stream<Item = Result<Bytes, axum::Error>> + Unpin),
-    wanted: &str,
-) -> String {
+async fn read_until(body: &mut BodyDataStream, wanted: &str) -> String {
     let mut text = String::new();
     while !text.contains(wanted) {
         let chunk = body
@@ -173,18 +170,22 @@ async fn read_until(
     text
 }
 
+const WAIT: &str = "subscription { wait(first: 1) }";
+
+/// A stream whose only result was received.
+async fn quiet(server: &Server, request: Request<Body>) -> BodyDataStream {
+    let mut body = server.send(request).await.into_body().into_data_stream();
+    read_until(&mut body, "{\"wait\":1}}\n\n").await;
+    body
+}
+
 #[tokio::test]
 async fn a_quiet_stream_is_kept_open_by_comments() {
     let server = streams(StreamSettings {
         ping_interval: Duration::from_millis(10),
         ..StreamSettings::default()
     });
-    let mut body = server
-        .send(get("subscription { wait(first: 1) }"))
-        .await
-        .into_body()
-        .into_data_stream();
-    read_until(&mut body, "{\"wait\":1}}\n\n").await;
+    let mut body = quiet(&server, get(WAIT)).await;
     read_until(&mut body, ":\n\n:\n\n").await;
 }
 
@@ -194,20 +195,12 @@ async fn at_a_stop_streams_end_without_completion_and_no_new_one_begins() {
         drain: Duration::from_millis(20),
         ..StreamSettings::default()
     });
-    let mut body = server
-        .send(get("subscription { wait(first: 1) }"))
-        .await
-        .into_body()
-        .into_data_stream();
-    read_until(&mut body, "{\"wait\":1}}\n\n").await;
+    let mut body = quiet(&server, get(WAIT)).await;
     server.stop.cancel();
     assert!(body.next().await.is_none());
-    let refused = server.send(get("subscription { wait(first: 1) }")).await;
+    let refused = server.send(get(WAIT)).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    server.tracker.close();
-    tokio::time::timeout(Duration::from_secs(5), server.tracker.wait())
-        .await
-        .expect("nothing is left running");
+    server.all_gone().await;
 }
 
 #[tokio::test]
@@ -216,14 +209,11 @@ async fn streams_above_the_cap_are_refused_until_one_ends() {
         connections: 1,
         ..StreamSettings::default()
     });
-    let first = server.send(get("subscription { wait(first: 1) }")).await;
-    let refused = server.send(get("subscription { wait(first: 1) }")).await;
+    let first = server.send(get(WAIT)).await;
+    let refused = server.send(get(WAIT)).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(first);
-    server.tracker.close();
-    tokio::time::timeout(Duration::from_secs(5), server.tracker.wait())
-        .await
-        .expect("its client left");
+    server.all_gone().await;
     assert_eq!(
         events(&server, get("subscription { count(to: 0) }")).await,
         "event: complete\ndata:\n\n"
@@ -237,21 +227,17 @@ async fn a_client_that_takes_nothing_is_given_up() {
         ..StreamSettings::default()
     });
     let _unread = server.send(get("subscription { count(to: 1000) }")).await;
-    server.tracker.close();
-    tokio::time::timeout(Duration::from_secs(5), server.tracker.wait())
-        .await
-        .expect("it is given up");
+    server.all_gone().await;
 }
 
 #[tokio::test]
 async fn a_stream_ends_with_an_error_when_its_session_is_revoked() {
     let server = Server::new();
-    let mut request = get("subscription { wait(first: 1) }");
+    let mut request = get(WAIT);
     request
         .headers_mut()
         .insert("x-api-key", "open".parse().expect("a header"));
-    let mut body = server.send(request).await.into_body().into_data_stream();
-    read_until(&mut body, "{\"wait\":1}}\n\n").await;
+    let mut body = quiet(&server, request).await;
     server.revoked.cancel();
     let end = read_until(&mut body, "\n\n").await;
     assert!(end.starts_with("event: next\ndata: {\"errors\":[{"), "{end}");

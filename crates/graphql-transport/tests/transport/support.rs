@@ -3,7 +3,7 @@
 #[path = "../../examples/counter/schema.rs"]
 pub(crate) mod schema;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ::http::{HeaderMap, Request, Response, StatusCode};
 use async_trait::async_trait;
@@ -40,7 +40,7 @@ impl Authenticate for Keys {
 pub(crate) struct Server {
     pub(crate) transport: Transport,
     pub(crate) router: Router,
-    pub(crate) tracker: TaskTracker,
+    tracker: TaskTracker,
     pub(crate) stop: CancellationToken,
     /// Ends the sessions of the key `open`.
     pub(crate) revoked: CancellationToken,
@@ -84,6 +84,14 @@ impl Server {
         let router = self.router.clone();
         tokio::spawn(async move { axum::serve(listener, router).await });
         address
+    }
+
+    /// Waits until no connection is left that is open.
+    pub(crate) async fn all_gone(&self) {
+        self.tracker.close();
+        tokio::time::timeout(Duration::from_secs(20), self.tracker.wait())
+            .await
+            .expect("every connection ends");
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {

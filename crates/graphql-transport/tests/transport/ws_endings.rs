@@ -55,10 +55,7 @@ async fn a_client_from_which_nothing_comes_is_given_up() {
     });
     // It does not read, so it does not answer pings.
     let _client = Client::ready(&server).await;
-    server.tracker.close();
-    tokio::time::timeout(Duration::from_secs(5), server.tracker.wait())
-        .await
-        .expect("it is given up");
+    server.all_gone().await;
 }
 
 #[tokio::test]
@@ -71,10 +68,7 @@ async fn a_client_that_takes_nothing_is_given_up() {
     client
         .subscribe("a", "subscription { count(to: 2147483647) }")
         .await;
-    server.tracker.close();
-    tokio::time::timeout(Duration::from_secs(20), server.tracker.wait())
-        .await
-        .expect("it is given up");
+    server.all_gone().await;
 }
 
 #[tokio::test]
@@ -152,10 +146,7 @@ async fn at_a_stop_connections_are_closed_one_by_one_so_that_clients_come_back()
     let first = closed.iter().map(|(_, after)| *after).min().expect("ten clients");
     let last = closed.iter().map(|(_, after)| *after).max().expect("ten clients");
     assert!(last.saturating_sub(first) > drain / 10, "all at once: {closed:?}");
-    server.tracker.close();
-    tokio::time::timeout(Duration::from_secs(5), server.tracker.wait())
-        .await
-        .expect("nothing is left running");
+    server.all_gone().await;
     let late = Client::try_connect(&server, &[("sec-websocket-protocol", "graphql-transport-ws")]).await;
     assert!(matches!(late, Err(tungstenite::Error::Http(response)) if response.status() == 503));
 }
