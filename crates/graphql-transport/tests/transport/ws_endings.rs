@@ -50,7 +50,7 @@ async fn pings_are_answered_and_sent() {
 async fn a_client_from_which_nothing_comes_is_given_up() {
     let server = with(StreamSettings {
         ping_interval: Duration::from_millis(10),
-        dead_after: Duration::from_millis(50),
+        dead_after: Duration::from_millis(300),
         ..StreamSettings::default()
     });
     // It does not read, so it does not answer pings.
