@@ -3,6 +3,8 @@
 mod decode;
 mod differential;
 mod interleavings;
+mod watching;
+mod world;
 
 use tiffin_order::{OrderId, Reason, Status};
 use time::{Duration, OffsetDateTime};
