@@ -58,6 +58,8 @@ impl Platform {
         let bus = Bus::connect(nats, &TaskTracker::new(), lifecycle.hard.clone())
             .await
             .map_err(|error| Error::setting("TIFFIN_NATS_URL", error))?;
+        needed(lifecycle, "event store", store.closed());
+        needed(lifecycle, "bus", bus.closed());
         let mut registry = Registry::default();
         store.register(&mut registry);
         bus.register(&mut registry);
@@ -82,6 +84,14 @@ impl Platform {
     }
 }
 
+/// A process whose log or bus has ended by a fault would seem to live and do nothing: it ends too.
+fn needed(lifecycle: &Lifecycle, name: &'static str, closed: impl Future<Output = ()> + Send + 'static) {
+    let soft = lifecycle.soft.clone();
+    lifecycle.spawn(name, async move {
+        soft.run_until_cancelled(closed).await;
+    });
+}
+
 async fn log(store: EventStore) -> Result<String, String> {
     let head = store.head().await.map_err(|error| error.to_string())?;
     Ok(format!("log at {}", head.position))
@@ -94,5 +104,49 @@ fn nats(bus: &Bus) -> Result<String, String> {
         Ok(state.to_string())
     } else {
         Err(state.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tiffin_runtime::Ending;
+
+    use super::*;
+
+    /// Nobody listens there.
+    const NO_NATS: &str = "nats://127.0.0.1:1";
+
+    async fn open(folder: &tempfile::TempDir) -> (Platform, Lifecycle) {
+        let url = DatabaseUrl::Sqlite(folder.path().to_owned());
+        EventStore::migrate(&url).await.unwrap();
+        let lifecycle = Lifecycle::new(Duration::from_secs(20));
+        let platform = Platform::open("test", url, NO_NATS, &lifecycle).await.unwrap();
+        (platform, lifecycle)
+    }
+
+    #[tokio::test]
+    async fn a_process_ends_when_its_log_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let (platform, lifecycle) = open(&folder).await;
+        platform.store.close().await;
+        assert_eq!(lifecycle.finished().await, Ending::Failed);
+    }
+
+    #[tokio::test]
+    async fn a_process_ends_when_its_bus_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_platform, lifecycle) = open(&folder).await;
+        lifecycle.hard.cancel();
+        assert_eq!(lifecycle.finished().await, Ending::Failed);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_asked_to_stop_waits_for_neither() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_platform, lifecycle) = open(&folder).await;
+        lifecycle.soft.cancel();
+        assert_eq!(lifecycle.finished().await, Ending::Clean);
     }
 }
