@@ -4,15 +4,14 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use tiffin_eventstore::{
-    Append, AppendError, Direction, EventStore, Expected, NewEvent, Revision, StreamName, Urgency,
+    Append, AppendError, Direction, EventStore, Expected, Revision, StreamName, Urgency,
 };
 use tiffin_order::{Fact, Input, NewFact, Order, OrderId, Refusal};
 use tiffin_proto::{Context, encode_parked_message, kind};
-use uuid::Uuid;
 
 use crate::{
     metrics::Metrics,
-    saga::{Failure, Origin, Outcome, Saga, event, guarded},
+    saga::{Failure, Origin, Outcome, Saga, event, guarded, new_event},
 };
 
 /// What failed, in the words of whoever looks at the list.
@@ -79,13 +78,7 @@ pub(crate) async fn message(
 ) -> Result<(), AppendError> {
     let reason = short(reason);
     let name = name(subject, &payload);
-    let encoded = encode_parked_message(&name, subject, payload, reason);
-    let event = NewEvent {
-        id: Uuid::now_v7(),
-        kind: encoded.kind.into(),
-        data: encoded.data,
-        metadata: encoded.metadata,
-    };
+    let event = new_event(encode_parked_message(&name, subject, payload, reason));
     let append = Append {
         stream: StreamName::from(format!("parked-{name}")),
         expected: Expected::NoStream,

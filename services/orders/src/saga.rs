@@ -11,5 +11,5 @@ mod workflows;
 pub(crate) use failure::Failure;
 pub(crate) use load::{Loaded, fold};
 pub(crate) use runner::{Outcome, Runner, guarded};
-pub(crate) use step::{Origin, Saga, event};
+pub(crate) use step::{Origin, Saga, event, new_event};
 pub(crate) use workflows::Workflows;

@@ -6,7 +6,7 @@ use tiffin_eventstore::{
     Append, AppendError, EventStore, Expected, NewEvent, RecordedEvent, StreamName, Urgency,
 };
 use tiffin_order::{Actor, Input, NewFact, Order, OrderId, decide, evolve};
-use tiffin_proto::{Context, encode};
+use tiffin_proto::{Context, Encoded, encode};
 use tiffin_runtime::TraceParent;
 use uuid::Uuid;
 
@@ -134,7 +134,11 @@ impl Saga {
 
 /// The event by which `new` is recorded.
 pub(crate) fn event(id: OrderId, before: &Order, new: &NewFact, context: &Context) -> NewEvent {
-    let encoded = encode(id, before, new, context);
+    new_event(encode(id, before, new, context))
+}
+
+/// The event with this content, under an id of its own.
+pub(crate) fn new_event(encoded: Encoded) -> NewEvent {
     NewEvent {
         id: Uuid::now_v7(),
         kind: encoded.kind.into(),

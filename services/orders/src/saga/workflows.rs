@@ -7,13 +7,12 @@ use std::{
 
 use lru::LruCache;
 use tiffin_eventstore::{
-    Append, AppendError, Direction, EventStore, Expected, NewEvent, Revision, StreamName, Urgency,
+    Append, AppendError, Direction, EventStore, Expected, Revision, StreamName, Urgency,
 };
 use tiffin_order::{Order, Workflow, WorkflowId};
 use tiffin_proto::{encode_workflow, workflow};
-use uuid::Uuid;
 
-use super::Failure;
+use super::{Failure, step::new_event};
 
 /// How many workflows of former configurations are kept in memory.
 const KEPT: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
@@ -40,17 +39,10 @@ impl Workflows {
 
     /// Puts the current workflow into the log, if it is not there yet.
     pub(crate) async fn define(&self) -> Result<(), AppendError> {
-        let encoded = encode_workflow(&self.current);
-        let event = NewEvent {
-            id: Uuid::now_v7(),
-            kind: encoded.kind.into(),
-            data: encoded.data,
-            metadata: encoded.metadata,
-        };
         let append = Append {
             stream: StreamName::from(self.current.id().stream()),
             expected: Expected::NoStream,
-            events: vec![event],
+            events: vec![new_event(encode_workflow(&self.current))],
             urgency: Urgency::Continue,
         };
         match self.store.append(append).await {
