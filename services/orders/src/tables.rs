@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sqlx::{Database, Encode, QueryBuilder, Type};
-use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Pool, Position, Tx};
+use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx};
 use tiffin_order::{OrderId, Status};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -68,12 +68,12 @@ pub(crate) struct Tables {
     derived: Derived,
 }
 
-/// Runs an expression with the pool or transaction of either database.
+/// Runs an expression with the transaction of either database.
 macro_rules! either {
-    ($enum:ident, $value:expr, $it:ident => $body:expr) => {
-        match $value {
-            $enum::Sqlite($it) => $body,
-            $enum::Postgres($it) => $body,
+    ($tx:expr, $it:ident => $body:expr) => {
+        match $tx {
+            Tx::Sqlite($it) => $body,
+            Tx::Postgres($it) => $body,
         }
     };
 }
@@ -115,7 +115,7 @@ impl Tables {
         const SQL: &str = "DELETE FROM wakeups WHERE order_id IN (SELECT order_id FROM wakeups LIMIT $1)";
         loop {
             let mut tx = self.derived.begin().await?;
-            let deleted = either!(Tx, &mut tx, tx => {
+            let deleted = either!(&mut tx, tx => {
                 sqlx::query(SQL).bind(PART).execute(&mut **tx).await?.rows_affected()
             });
             let cursor = if deleted == 0 { Cursor::START } else { *from };
@@ -146,8 +146,8 @@ impl Tables {
              WHERE wake_at <= $1 AND (wake_at > $2 OR (wake_at = $2 AND order_id > $3)) \
              ORDER BY wake_at, order_id LIMIT $4";
         let (at, order) = after.map_or((i64::MIN, Uuid::nil()), |last| (last.wake_at, last.order.uuid()));
-        let rows: Vec<(Uuid, i64, i64)> = either!(Pool, self.derived.readers(), pool => sqlx::query_as(SQL)
-            .bind(micros(before)).bind(at).bind(order).bind(i64::from(limit)).fetch_all(&pool).await)?;
+        let rows: Vec<(Uuid, i64, i64)> = either!(&mut self.derived.read().await?, tx => sqlx::query_as(SQL)
+            .bind(micros(before)).bind(at).bind(order).bind(i64::from(limit)).fetch_all(&mut **tx).await)?;
         let overdue = |(order, position, wake_at)| Overdue {
             order: OrderId::new(order),
             position: place(position),
@@ -159,8 +159,8 @@ impl Tables {
     /// The place of the event that an order's row stands for; `None` if there is no row.
     pub(crate) async fn position(&self, order: OrderId) -> Result<Option<Position>, DerivedError> {
         const SQL: &str = "SELECT position FROM wakeups WHERE order_id = $1";
-        let row: Option<i64> = either!(Pool, self.derived.readers(), pool => {
-            sqlx::query_scalar(SQL).bind(order.uuid()).fetch_optional(&pool).await
+        let row: Option<i64> = either!(&mut self.derived.read().await?, tx => {
+            sqlx::query_scalar(SQL).bind(order.uuid()).fetch_optional(&mut **tx).await
         })?;
         Ok(row.map(place))
     }
@@ -169,8 +169,8 @@ impl Tables {
     pub(crate) async fn census(&self) -> Result<Census, DerivedError> {
         const OPEN: &str = "SELECT COALESCE(status, 'PENDING') AS s, COUNT(*), COUNT(*) - COUNT(wake_at), MIN(wake_at) \
              FROM wakeups GROUP BY s";
-        let rows: Vec<(String, i64, i64, Option<i64>)> = either!(Pool, self.derived.readers(), pool => {
-            sqlx::query_as(OPEN).fetch_all(&pool).await
+        let rows: Vec<(String, i64, i64, Option<i64>)> = either!(&mut self.derived.read().await?, tx => {
+            sqlx::query_as(OPEN).fetch_all(&mut **tx).await
         })?;
         Ok(Census {
             parked: rows.iter().map(|(_, _, parked, _)| parked).sum(),
@@ -188,7 +188,7 @@ impl Tables {
 }
 
 async fn write(tx: &mut Tx, entries: &[Entry]) -> Result<(), sqlx::Error> {
-    either!(Tx, tx, tx => {
+    either!(tx, tx => {
         for chunk in entries.chunks(CHUNK) {
             let open: Vec<_> = chunk.iter().filter(|entry| entry.wants != Wants::Nothing).collect();
             if !open.is_empty() {

@@ -21,11 +21,9 @@ use crate::{
 };
 
 /// Connections to one of the two databases.
-#[derive(Debug, Clone)]
-pub enum Pool {
-    /// To a file.
+#[derive(Clone)]
+enum Pool {
     Sqlite(SqlitePool),
-    /// To a server.
     Postgres(PgPool),
 }
 
@@ -35,6 +33,7 @@ pub enum Pool {
 pub struct Derived {
     writer: Pool,
     readers: Pool,
+    schema: &'static str,
     clock: Arc<Clock>,
     /// Keeps other processes away from the file.
     _folder: Option<Arc<DataFolder>>,
@@ -88,6 +87,7 @@ impl Derived {
                 Ok(Self {
                     writer: Pool::Sqlite(writer),
                     readers,
+                    schema,
                     clock,
                     _folder: Some(Arc::clone(folder)),
                 })
@@ -96,20 +96,22 @@ impl Derived {
                 for part in migrate::derived(schema, steps) {
                     migrate::postgres::check(url, part).await?;
                 }
-                let options = postgres::derived(url, schema)?;
-                let writer = Pool::Postgres(postgres::pool(options.clone(), 1, false));
+                let options = postgres::options(url)?;
+                let pool = |connections| {
+                    Pool::Postgres(postgres::pool(
+                        options.clone(),
+                        postgres::Use::Derived,
+                        connections,
+                    ))
+                };
                 Ok(Self {
-                    writer,
-                    readers: Pool::Postgres(postgres::pool(options, 2, true)),
+                    writer: pool(1),
+                    readers: pool(2),
+                    schema,
                     clock,
                     _folder: None,
                 })
             }
         }
-    }
-
-    /// The connections that read, for the service's own tables.
-    pub fn readers(&self) -> Pool {
-        self.readers.clone()
     }
 }

@@ -1,6 +1,6 @@
 //! Transactions over derived tables.
 
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
 
 use super::{Derived, Pool};
 use crate::{DerivedError, Fault, fault::Backoff};
@@ -8,37 +8,65 @@ use crate::{DerivedError, Fault, fault::Backoff};
 /// How often a transaction is begun anew where the connection was dead already.
 const ATTEMPTS: u32 = 4;
 
-/// A transaction that writes. Dropped without a commit it is rolled back.
+/// A transaction, in which tables are named without their schema. Dropped without a commit it is rolled back.
 pub enum Tx {
-    /// On the file's one writing connection.
+    /// On a connection to the file; there is one that writes.
     Sqlite(Transaction<'static, Sqlite>),
-    /// With `synchronous_commit` off.
+    /// With `synchronous_commit` off if it writes.
     Postgres(Transaction<'static, Postgres>),
 }
 
+/// How transactions begin: with all that they need, since nothing else is sure to be set on their connection.
+struct Begin {
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+const WRITE: Begin = Begin {
+    sqlite: "BEGIN IMMEDIATE",
+    postgres: "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off",
+};
+const READ: Begin = Begin {
+    sqlite: "BEGIN",
+    postgres: "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+};
+
 impl Derived {
-    /// Begins a transaction. There is one at a time in a process: keep it short.
+    /// Begins a transaction that writes. There is one at a time in a process: keep it short.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn begin(&self) -> Result<Tx, DerivedError> {
+        self.patiently(&self.writer, &WRITE).await
+    }
+
+    /// Begins a transaction that only reads, and waits for nobody who writes.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn read(&self) -> Result<Tx, DerivedError> {
+        self.patiently(&self.readers, &READ).await
+    }
+
+    async fn patiently(&self, pool: &Pool, begin: &Begin) -> Result<Tx, DerivedError> {
         let mut backoff = Backoff::new();
         for _ in 1..ATTEMPTS {
-            match self.try_begin().await {
+            match self.try_begin(pool, begin).await {
                 Err(fault) if fault.passes() => backoff.pause().await,
                 done => return Ok(done?),
             }
         }
-        Ok(self.try_begin().await?)
+        Ok(self.try_begin(pool, begin).await?)
     }
 
-    async fn try_begin(&self) -> Result<Tx, Fault> {
-        match &self.writer {
-            Pool::Sqlite(pool) => Ok(Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?)),
-            Pool::Postgres(pool) => Ok(Tx::Postgres(
-                pool.begin_with("BEGIN; SET LOCAL synchronous_commit = off")
-                    .await?,
-            )),
+    async fn try_begin(&self, pool: &Pool, begin: &Begin) -> Result<Tx, Fault> {
+        match pool {
+            Pool::Sqlite(pool) => Ok(Tx::Sqlite(pool.begin_with(begin.sqlite).await?)),
+            Pool::Postgres(pool) => {
+                // The names of schemas are constants of programs, not input.
+                let begin = format!("{}; SET LOCAL search_path = \"{}\"", begin.postgres, self.schema);
+                Ok(Tx::Postgres(pool.begin_with(AssertSqlSafe(begin)).await?))
+            }
         }
     }
 }

@@ -1,32 +1,47 @@
 //! Migrations of a PostgreSQL schema, one process at a time by an advisory lock.
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::{Part, steps_after};
 use crate::{
-    MigrateError, OpenError,
-    postgres::{migrating, patiently_connect},
+    Fault, MigrateError, OpenError,
+    postgres::{Use, options, patiently_connect},
 };
 
+/// A transaction that may take its time.
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 const LOCK: &str = "SELECT pg_advisory_xact_lock(8388345983984919402)";
 const VERSIONS: &str =
     "CREATE TABLE IF NOT EXISTS schema_versions (part text PRIMARY KEY, version bigint NOT NULL)";
 
 pub(crate) async fn run(url: &str, parts: &[Part]) -> Result<(), MigrateError> {
     for part in parts {
-        let mut connection = patiently_connect(&migrating(url, part.schema)?).await?;
+        let mut connection = connect(url).await?;
         migrate(&mut connection, part).await?;
         connection.close().await?;
     }
     Ok(())
 }
 
+async fn connect(url: &str) -> Result<PgConnection, Fault> {
+    patiently_connect(&options(url)?, Use::Derived).await
+}
+
+/// Names the tables of a part's schema without it, until the transaction ends.
+async fn enter(connection: &mut PgConnection, part: &Part) -> Result<(), sqlx::Error> {
+    // The names of schemas are constants of programs, not input.
+    let path = format!("SET LOCAL search_path = \"{}\"", part.schema);
+    connection.execute(AssertSqlSafe(path)).await?;
+    Ok(())
+}
+
 async fn migrate(connection: &mut PgConnection, part: &Part) -> Result<(), MigrateError> {
-    let mut tx = Connection::begin(connection).await?;
+    let mut tx = connection.begin_with(BEGIN).await?;
     sqlx::query(LOCK).execute(&mut *tx).await?;
-    // The names of schemas and parts are constants of programs, not input.
-    let schema = sqlx::AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", part.schema));
-    sqlx::raw_sql(schema).execute(&mut *tx).await?;
+    let schema = format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", part.schema);
+    tx.execute(AssertSqlSafe(schema)).await?;
+    // Not before: under the lock, what a look for the schema found earlier would still be believed.
+    enter(&mut tx, part).await?;
     sqlx::query(VERSIONS).execute(&mut *tx).await?;
     let version = version(&mut tx, part.name).await?;
     for (to, step) in steps_after(part.steps.postgres, version) {
@@ -48,15 +63,18 @@ async fn version(connection: &mut PgConnection, part: &str) -> Result<i64, sqlx:
 
 /// Refuses a schema that is older than this program needs; a newer one is compatible.
 pub(crate) async fn check(url: &str, part: Part) -> Result<(), OpenError> {
-    let mut connection = patiently_connect(&migrating(url, part.schema)?).await?;
+    let mut connection = connect(url).await?;
+    let mut tx = connection.begin_with(BEGIN).await?;
+    enter(&mut tx, &part).await?;
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('schema_versions') IS NOT NULL")
-        .fetch_one(&mut connection)
+        .fetch_one(&mut *tx)
         .await?;
     let found = if exists {
-        version(&mut connection, part.name).await?
+        version(&mut tx, part.name).await?
     } else {
         0
     };
+    tx.rollback().await?;
     connection.close().await?;
     part.new_enough(found, part.steps.postgres.len())
 }

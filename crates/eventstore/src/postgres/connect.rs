@@ -1,4 +1,10 @@
 //! Connections with the settings that each use needs.
+//!
+//! They may lead to a pooler in transaction mode, as long as it keeps prepared statements (PgBouncer 1.21 or later with
+//! `max_prepared_statements`; sqlx sends a statement and its execution apart, so going without names is no way out).
+//! What a session is set to then reaches whichever connection serves at the moment: it bounds waiting and guides the
+//! planner, and nothing is wrong without it. What must hold is set within its transaction, or checked by the function
+//! that appends.
 
 use std::{
     str::FromStr,
@@ -6,7 +12,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool,
+    ConnectOptions, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -17,57 +23,54 @@ use crate::{Fault, OpenError, fault::Backoff};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What every connection sets: no statement and no lock may keep others waiting, and a dead peer is noticed.
-const SETTINGS: [(&str, &str); 7] = [
-    ("statement_timeout", "5s"),
-    ("lock_timeout", "2s"),
-    ("idle_in_transaction_session_timeout", "10s"),
-    ("default_transaction_isolation", "read committed"),
-    ("tcp_keepalives_idle", "10"),
-    ("tcp_keepalives_interval", "5"),
-    ("tcp_user_timeout", "10s"),
-];
+const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; \
+     SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed'; \
+     SET jit = off; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_user_timeout = '10s'";
 
 /// Every statement over the log reads a few rows through an index. Statistics that are behind a fast growing table
 /// must not tempt the planner to read all of it.
-const INDEX_ONLY: [(&str, &str); 3] = [
-    ("enable_seqscan", "off"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
-];
+const INDEX_ONLY: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
-fn base(url: &str) -> Result<PgConnectOptions, Fault> {
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    Log,
+    Derived,
+}
+
+/// Where to connect. Nothing is set while connecting that a pooler between refuses.
+pub(crate) fn options(url: &str) -> Result<PgConnectOptions, Fault> {
     let options = PgConnectOptions::from_str(url)?;
     Ok(options
         .application_name("tiffin")
-        .options(SETTINGS)
+        .extra_float_digits(None)
         .disable_statement_logging())
 }
 
-pub(super) fn log(url: &str) -> Result<PgConnectOptions, Fault> {
-    Ok(base(url)?.options(INDEX_ONLY))
+pub(crate) async fn connect(options: &PgConnectOptions, usage: Use) -> Result<PgConnection, Fault> {
+    in_time(async {
+        let mut connection = options.connect().await?;
+        set_up(&mut connection, usage).await?;
+        Ok(connection)
+    })
+    .await
 }
 
-/// A connection to a derived schema, whose tables are named without it.
-pub(crate) fn derived(url: &str, schema: &str) -> Result<PgConnectOptions, Fault> {
-    Ok(base(url)?.options([("search_path", schema)]))
-}
-
-/// A connection for migrations, which may take their time.
-pub(crate) fn migrating(url: &str, schema: &str) -> Result<PgConnectOptions, Fault> {
-    Ok(derived(url, schema)?.options([("statement_timeout", "0"), ("lock_timeout", "0")]))
-}
-
-pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Fault> {
-    in_time(async { Ok(options.connect().await?) }).await
+async fn set_up(connection: &mut PgConnection, usage: Use) -> Result<(), sqlx::Error> {
+    connection.execute(SETTINGS).await?;
+    if usage == Use::Log {
+        connection.execute(INDEX_ONLY).await?;
+    }
+    Ok(())
 }
 
 /// Connects to a server that may just be starting.
-pub(crate) async fn patiently_connect(options: &PgConnectOptions) -> Result<PgConnection, Fault> {
+pub(crate) async fn patiently_connect(options: &PgConnectOptions, usage: Use) -> Result<PgConnection, Fault> {
     let start = Instant::now();
     let mut backoff = Backoff::new();
     let mut told = false;
     loop {
-        match connect(options).await {
+        match connect(options, usage).await {
             Err(fault) if fault.passes() && start.elapsed() < PATIENCE => {
                 if !std::mem::replace(&mut told, true) {
                     let (host, port) = (options.get_host(), options.get_port());
@@ -80,13 +83,14 @@ pub(crate) async fn patiently_connect(options: &PgConnectOptions) -> Result<PgCo
     }
 }
 
-/// A pool that connects when it is first used. `tested`: whether a connection is asked before use if it still lives, a
-/// round trip that what is repeated by itself after a fault does not need.
-pub(crate) fn pool(options: PgConnectOptions, connections: u32, tested: bool) -> PgPool {
+/// A pool that connects when it is first used. Whether a connection still lives is not asked before its use, a round
+/// trip that what is repeated by itself after a fault does not need.
+pub(crate) fn pool(options: PgConnectOptions, usage: Use, connections: u32) -> PgPool {
     PgPoolOptions::new()
+        .after_connect(move |connection, _| Box::pin(set_up(connection, usage)))
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(2))
-        .test_before_acquire(tested)
+        .test_before_acquire(false)
         .connect_lazy_with(options)
 }
 

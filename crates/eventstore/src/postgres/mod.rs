@@ -16,7 +16,7 @@ use crate::{
     backend::{Backend, Committed, Group, Look, Read},
     event::from_micros,
 };
-pub(crate) use connect::{derived, migrating, patiently_connect, pool};
+pub(crate) use connect::{Use, options, patiently_connect, pool};
 
 /// Longer than the server lets a statement run: after it the connection is taken for dead.
 const TIMEOUT: Duration = Duration::from_secs(7);
@@ -33,10 +33,10 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        let options = connect::log(url)?;
-        let mut writer = patiently_connect(&options).await?;
+        let options = options(url)?;
+        let mut writer = patiently_connect(&options, Use::Log).await?;
         connect::refuse_unsafe(&mut writer).await?;
-        let readers = pool(options.clone(), 2, false);
+        let readers = pool(options.clone(), Use::Log, 2);
         Ok(Self {
             options,
             writer: Mutex::new(Some(writer)),
@@ -48,7 +48,7 @@ impl Postgres {
     async fn writer(&self, place: &mut Option<PgConnection>) -> Result<PgConnection, Fault> {
         match place.take() {
             Some(connection) => Ok(connection),
-            None => connect::connect(&self.options).await,
+            None => connect::connect(&self.options, Use::Log).await,
         }
     }
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use tiffin_eventstore::{
-    Checkpoint, Cursor, Derived, DerivedError, EventStore, MigrateError, Migrations, OpenError, Pool,
-    Position, Tx,
+    Checkpoint, Cursor, Derived, DerivedError, EventStore, MigrateError, Migrations, OpenError, Position, Tx,
 };
 use tiffin_testkit::eventually;
 use tokio::time::Instant;
@@ -58,9 +57,9 @@ pub(crate) async fn see(tx: &mut Tx, position: i64, by: &str) {
 
 pub(crate) async fn seen(derived: &Derived) -> Vec<(i64, String)> {
     let select = "SELECT position, by_whom FROM seen ORDER BY position";
-    match derived.readers() {
-        Pool::Sqlite(pool) => sqlx::query_as(select).fetch_all(&pool).await.unwrap(),
-        Pool::Postgres(pool) => sqlx::query_as(select).fetch_all(&pool).await.unwrap(),
+    match derived.read().await.unwrap() {
+        Tx::Sqlite(mut tx) => sqlx::query_as(select).fetch_all(&mut *tx).await.unwrap(),
+        Tx::Postgres(mut tx) => sqlx::query_as(select).fetch_all(&mut *tx).await.unwrap(),
     }
 }
 
