@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    complaints::Complaints,
     connection::{Config, ConfigError, Connection, State},
     metrics::Metrics,
 };
@@ -35,8 +36,9 @@ impl Bus {
         token: CancellationToken,
     ) -> Result<Bus, ConfigError> {
         let token = token.child_token();
-        let publish = Connection::open(&config, "publish", tracker, token.clone()).await?;
-        let consume = Connection::open(&config, "consume", tracker, token.clone()).await?;
+        let complaints = Complaints::about(&config.url);
+        let open = |purpose| Connection::open(&config, purpose, tracker, token.clone(), complaints.clone());
+        let (publish, consume) = (open("publish").await?, open("consume").await?);
         let metrics = Metrics::default();
         let (sender, state) = watch::channel(State::Disconnected);
         let both = Both {

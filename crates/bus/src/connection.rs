@@ -2,12 +2,12 @@
 
 use std::{fmt, future, time::Duration};
 
-use async_nats::{Client, ConnectOptions, Event, ServerAddr, jetstream};
+use async_nats::{Client, ConnectOptions, Event, jetstream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
-use crate::{backoff, bus::vital};
+use crate::{address, backoff, bus::vital, complaints::Complaints};
 
 /// The oldest server that is accepted: major and minor version.
 const OLDEST_SERVER: (u64, u64) = (2, 14);
@@ -96,13 +96,21 @@ impl Connection {
         purpose: &'static str,
         tracker: &TaskTracker,
         token: CancellationToken,
+        complaints: Complaints,
     ) -> Result<Connection, ConfigError> {
         let (events, received) = mpsc::unbounded_channel();
-        let servers = servers(&config.url)?;
+        let servers = address::servers(&config.url).map_err(ConfigError::Url)?;
         let client = options(config, purpose, events)?.connect(servers).await;
         let client = client.map_err(ConfigError::Client)?;
         let (sender, state) = watch::channel(State::Disconnected);
-        let follower = follow(client.clone(), purpose, received, sender, token.clone());
+        let follower = follow(
+            client.clone(),
+            purpose,
+            received,
+            sender,
+            token.clone(),
+            complaints,
+        );
         tracker.spawn(vital(token, follower));
         let jetstream = jetstream::ContextBuilder::new()
             .timeout(ACK_TIMEOUT)
@@ -124,30 +132,6 @@ impl Connection {
             // The bus has been stopped: there will never be a server.
             future::pending::<()>().await;
         }
-    }
-}
-
-/// The servers of a URL, or of several with commas between them.
-fn servers(urls: &str) -> Result<Vec<ServerAddr>, ConfigError> {
-    let server = |url: &str| {
-        let server = url.parse().ok().filter(has_host);
-        server.ok_or_else(|| ConfigError::Url(without_credentials(url)))
-    };
-    urls.split(',').map(str::trim).map(server).collect()
-}
-
-/// The library takes everything for a host that is not too strange for a URL.
-fn has_host(server: &ServerAddr) -> bool {
-    let host = server.host();
-    let letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.' | ':');
-    !host.is_empty() && host.chars().all(letter)
-}
-
-fn without_credentials(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, server))) => format!("{scheme}://{server}"),
-        (None, Some((_, server))) => server.to_owned(),
-        (_, None) => url.to_owned(),
     }
 }
 
@@ -184,8 +168,8 @@ async fn follow(
     mut events: mpsc::UnboundedReceiver<Event>,
     state: watch::Sender<State>,
     token: CancellationToken,
+    complaints: Complaints,
 ) {
-    let mut problem = String::new();
     loop {
         let event = tokio::select! {
             () = token.cancelled() => return,
@@ -201,7 +185,7 @@ async fn follow(
                     () = token.cancelled() => return,
                     flushed = client.flush() => if flushed.is_err() { return },
                 }
-                problem.clear();
+                complaints.forget();
                 state.send_replace(judge(client.server_info().version, purpose));
             }
             Event::Disconnected | Event::Closed => {
@@ -209,11 +193,7 @@ async fn follow(
                 state.send_replace(State::Disconnected);
             }
             Event::SlowConsumer(_) => warn!(connection = purpose, "messages were dropped: too slow a reader"),
-            // A wrong password, say. Every attempt to connect finds the same, which is told once.
-            event @ (Event::ServerError(_) | Event::ClientError(_)) if event.to_string() != problem => {
-                warn!(connection = purpose, %event, "NATS client");
-                problem = event.to_string();
-            }
+            event @ (Event::ServerError(_) | Event::ClientError(_)) => complaints.tell(&event),
             event => debug!(connection = purpose, %event, "NATS client"),
         }
     }
@@ -244,28 +224,6 @@ fn is_supported(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_cannot_be_a_server_is_refused_and_its_password_is_not_told() {
-        for good in [
-            "nats://127.0.0.1:4222",
-            "localhost",
-            "tls://me:secret@nats-1.example:4222, [::1]:4222",
-        ] {
-            assert!(servers(good).is_ok(), "{good}");
-        }
-        for wrong in [
-            "",
-            "%%",
-            "http://me:secret@127.0.0.1:4222",
-            "nats://",
-            "one:4222,,two:4222",
-            "one two",
-        ] {
-            let refused = servers(wrong).unwrap_err().to_string();
-            assert!(!refused.contains("secret"), "{refused}");
-        }
-    }
 
     #[test]
     fn servers_from_2_14_on_are_supported() {

@@ -5,9 +5,11 @@
 //! own tasks, and whatever the broker lost is published again or read from the log. Only this crate knows the
 //! NATS client.
 
+mod address;
 mod announce;
 mod backoff;
 mod bus;
+mod complaints;
 mod connection;
 mod consumer;
 mod core;

@@ -1,0 +1,56 @@
+//! Where NATS servers are: URLs, and how they are shown.
+
+use async_nats::ServerAddr;
+
+/// The servers of a URL, or of several with commas between them; or the one that cannot be the URL of a server, as it
+/// may be shown.
+pub(crate) fn servers(urls: &str) -> Result<Vec<ServerAddr>, String> {
+    let server = |url: &str| {
+        let server = url.parse().ok().filter(has_host);
+        server.ok_or_else(|| without_credentials(url))
+    };
+    urls.split(',').map(str::trim).map(server).collect()
+}
+
+/// The library takes everything for a host that is not too strange for a URL.
+fn has_host(server: &ServerAddr) -> bool {
+    let host = server.host();
+    let letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.' | ':');
+    !host.is_empty() && host.chars().all(letter)
+}
+
+/// The URL as it may be shown.
+pub(crate) fn without_credentials(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, server))) => format!("{scheme}://{server}"),
+        (None, Some((_, server))) => server.to_owned(),
+        (_, None) => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_a_server_is_refused_and_its_password_is_not_told() {
+        for good in [
+            "nats://127.0.0.1:4222",
+            "localhost",
+            "tls://me:secret@nats-1.example:4222, [::1]:4222",
+        ] {
+            assert!(servers(good).is_ok(), "{good}");
+        }
+        for wrong in [
+            "",
+            "%%",
+            "http://me:secret@127.0.0.1:4222",
+            "nats://",
+            "one:4222,,two:4222",
+            "one two",
+        ] {
+            let refused = servers(wrong).unwrap_err();
+            assert!(!refused.contains("secret"), "{refused}");
+        }
+    }
+}
