@@ -15,6 +15,8 @@ use tiffin_testkit::{
 
 const TIFFIN: &str = env!("CARGO_BIN_EXE_tiffin");
 const KEY: &str = "da2-tiffindevelopmentkey000000";
+const CREATE: &str =
+    "mutation { createOrder(input: { products: [{ name: \"Dal\", quantity: 1 }] }) { status } }";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A `tiffin dev` with ports and data of its own.
@@ -310,9 +312,31 @@ async fn a_nats_server_that_is_named_is_used_and_none_is_started() {
     let service = spec(&data).set("TIFFIN_NATS_URL", nats.url()).start().await;
     assert!(!data.join("nats-server.log").exists());
     let client = GraphQl::new(service.url(), KEY);
-    let create = "mutation { createOrder(input: { products: [{ name: \"Dal\", quantity: 1 }] }) { status } }";
-    let answer = client.post(create, json!({})).await.unwrap();
+    let answer = client.post(CREATE, json!({})).await.unwrap();
     assert_eq!(answer["data"]["createOrder"]["status"], "PENDING");
+}
+
+#[tokio::test]
+async fn without_nats_it_is_up_at_once_says_so_and_takes_orders() {
+    let spec = |url: &str| spec(&scratch_folder("data")).set("TIFFIN_NATS_URL", url);
+    let service = spec("nats://me:secret@127.0.0.1:1").start().await;
+    let output = || service.process.output();
+    let output = eventually!(output(), |text| text.contains("Ctrl-C stops everything"));
+    assert!(
+        output.contains("nats://127.0.0.1:1  (not reached yet"),
+        "{output}"
+    );
+    let warnings = output.matches("cannot connect to NATS").count();
+    assert_eq!(warnings, 1, "{output}");
+    assert!(!output.contains("secret"), "{output}");
+    let client = GraphQl::new(service.url(), KEY);
+    let answer = client.post(CREATE, json!({})).await.unwrap();
+    assert_eq!(answer["data"]["createOrder"]["status"], "PENDING");
+
+    let wrong = spec("%%").launch();
+    assert_eq!(wrong.process.wait(PATIENCE).code(), Some(2));
+    let output = wrong.process.output();
+    assert!(output.ends_with("write nats://127.0.0.1:4222\n"), "{output}");
 }
 
 #[tokio::test]

@@ -15,12 +15,16 @@ use crate::{
     server::{DEVELOPMENT_KEY, DEVELOPMENT_SERVER},
 };
 
+/// What is said of a NATS server that is away.
+const NOT_REACHED: &str = "  (not reached yet; orders go on without it)";
+
 /// What is running where.
 pub(super) struct Banner {
     pub(super) address: SocketAddr,
     pub(super) tls: bool,
     pub(super) admin: SocketAddr,
     pub(super) nats: String,
+    pub(super) nats_reached: bool,
     pub(super) database: String,
     pub(super) data: PathBuf,
     pub(super) api_key: Secret,
@@ -41,6 +45,7 @@ impl Banner {
             "serverSentEvents": format!("{base}/graphql/stream"),
             "admin": format!("http://{}", reachable(self.admin)),
             "nats": self.nats_without_credentials(),
+            "natsReached": self.nats_reached,
             "database": self.database,
             "data": self.data,
             "apiKey": self.api_key.expose(),
@@ -64,7 +69,7 @@ Tiffin is running. This is for development: everybody on this machine can read e
   GraphQL        {base}/graphql
   subscriptions  {base}/graphql/stream  {sockets}/graphql/ws
   health         http://{admin}/readyz  http://{admin}/metrics
-  NATS           {nats}
+  NATS           {nats}{reached}
   data           {data}  {database}
   API key        {key}
   operator key   {operator}  (kept in {operator_file})
@@ -87,6 +92,7 @@ Both in one, and what happens on the bus:
 Ctrl-C stops everything.
 "#,
             options = self.options(),
+            reached = if self.nats_reached { "" } else { NOT_REACHED },
             sockets = base.replacen("http", "ws", 1),
             data = self.data.display(),
             database = self.database,
@@ -149,6 +155,7 @@ mod tests {
             tls: false,
             admin: ([127, 0, 0, 1], 9464).into(),
             nats: "nats://me:secret@one:4222,two:4222".to_owned(),
+            nats_reached: true,
             database: "sqlite:./data".to_owned(),
             data: "./data".into(),
             api_key: Secret::new(key),
@@ -168,6 +175,7 @@ mod tests {
             assert!(text.contains(expected), "{expected}: {text}");
         }
         assert!(!text.contains("secret"), "{text}");
+        assert!(!text.contains(NOT_REACHED), "{text}");
         let json: serde_json::Value = serde_json::from_str(&banner.json()).unwrap();
         assert_eq!(json["graphql"], "http://127.0.0.1:8080/graphql");
     }

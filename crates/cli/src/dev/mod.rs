@@ -8,7 +8,7 @@ mod services;
 mod settings;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -97,12 +97,7 @@ async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::
     let address = http.address().context("a socket without an address")?;
 
     let data = settings.data.clone();
-    std::fs::create_dir_all(&data).map_err(|error| {
-        Error::setting(
-            "TIFFIN_DATA",
-            format_args!("cannot make {}: {error}", data.display()),
-        )
-    })?;
+    make(&data)?;
     let api_key = settings
         .keys
         .api_key
@@ -127,11 +122,12 @@ async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::
             (Some(nats), url)
         }
     };
-    let banner = Banner {
+    let mut banner = Banner {
         address,
         tls: http.is_tls(),
         admin: process.admin.address(),
         nats: nats_url.clone(),
+        nats_reached: false,
         database: database.to_string(),
         data,
         api_key,
@@ -145,8 +141,16 @@ async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::
         saga,
     };
     let services = services::start(plan, http, &process).await?;
+    banner.nats_reached = services.bus.state().borrow().is_connected();
     banner.print(json);
     Ok(Started { services, nats })
+}
+
+fn make(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let reason = format!("cannot make {}: {error}", folder.display());
+        Error::setting("TIFFIN_DATA", reason)
+    })
 }
 
 /// Stops when whoever started this process is gone.

@@ -11,8 +11,9 @@ use tiffin_runtime::{Error, HttpServer, Keys, Process};
 
 use crate::migrate;
 
-/// How long NATS may take to answer before everything goes on without it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long NATS may take to answer before everything goes on without it. It is not needed, only waited for because it
+/// mostly is there.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What the services are made of.
 pub(super) struct Plan {
@@ -26,6 +27,7 @@ pub(super) struct Plan {
 /// What they share.
 pub(super) struct Services {
     pub(super) store: EventStore,
+    pub(super) bus: Bus,
 }
 
 pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> anyhow::Result<Services> {
@@ -65,7 +67,7 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
     let queries = tiffin_api::start(api, config, lifecycle, registry).await?;
     let notifier = tiffin_notifier::Dependencies {
         store: store.clone(),
-        bus,
+        bus: bus.clone(),
         keys: plan.keys,
     };
     let config = tiffin_notifier::Config {
@@ -75,7 +77,7 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
     platform.show(&process.admin);
     let router = queries.merge(subscriptions).fallback(nothing_here);
     http.serve(router, lifecycle);
-    Ok(Services { store })
+    Ok(Services { store, bus })
 }
 
 /// Waits a moment for the server, so that one which is too old is noticed.
