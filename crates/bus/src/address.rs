@@ -1,6 +1,7 @@
-//! Where NATS servers are: URLs, and how they are shown.
+//! Where NATS servers are, and as whom to appear there: URLs, and how they are shown.
 
-use async_nats::ServerAddr;
+use async_nats::{ConnectOptions, ServerAddr};
+use percent_encoding::percent_decode_str;
 
 /// The servers of a URL, or of several with commas between them; or the one that cannot be the URL of a server, as it
 /// may be shown.
@@ -17,6 +18,20 @@ fn has_host(server: &ServerAddr) -> bool {
     let host = server.host();
     let letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.' | ':');
     !host.is_empty() && host.chars().all(letter)
+}
+
+/// With the user and password, or the token, of the first URL that carries them: the library reads URLs for the
+/// address alone, and appears as the same to all servers.
+pub(crate) fn with_credentials(options: ConnectOptions, servers: &[ServerAddr]) -> ConnectOptions {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let mut named = servers
+        .iter()
+        .filter_map(|server| Some((server.username()?, server.password())));
+    match named.next() {
+        Some((user, Some(password))) => options.user_and_password(decoded(user), decoded(password)),
+        Some((token, None)) => options.token(decoded(token)),
+        None => options,
+    }
 }
 
 /// The URL as it may be shown.

@@ -100,7 +100,8 @@ impl Connection {
     ) -> Result<Connection, ConfigError> {
         let (events, received) = mpsc::unbounded_channel();
         let servers = address::servers(&config.url).map_err(ConfigError::Url)?;
-        let client = options(config, purpose, events)?.connect(servers).await;
+        let options = address::with_credentials(options(config, purpose, events)?, &servers);
+        let client = options.connect(servers).await;
         let client = client.map_err(ConfigError::Client)?;
         let (sender, state) = watch::channel(State::Disconnected);
         let follower = follow(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::world::World;
 use tiffin_bus::{Bus, Config, ConfigError, SendError, State, announce_commits};
 use tiffin_eventstore::Position;
-use tiffin_testkit::{eventually, free_port};
+use tiffin_testkit::{Process, command, eventually, free_port, nats_server, scratch_folder};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
@@ -52,6 +52,25 @@ async fn connecting_does_not_wait_for_a_server() -> anyhow::Result<()> {
     assert!(matches!(sent, Err(SendError::Disconnected)));
     bus.subscribe_core("a.b").await?;
     assert!(began.elapsed() < Duration::from_secs(1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_credentials_in_the_url_open_the_server() -> anyhow::Result<()> {
+    for (arguments, credentials) in [
+        (&["--user", "me", "--pass", "p@ss"][..], "me:p%40ss"),
+        (&["--auth", "a-token"], "a-token"),
+    ] {
+        let port = free_port();
+        let mut server = command(nats_server());
+        server
+            .args(["-a", "127.0.0.1", "-p", &port.to_string()])
+            .args(arguments);
+        let _server = Process::start("nats-server", server, &scratch_folder("nats").join("log"));
+        let bus = connect(format!("nats://{credentials}@127.0.0.1:{port}")).await?;
+        let mut state = bus.state();
+        tokio::time::timeout(Duration::from_secs(30), state.wait_for(State::is_connected)).await??;
+    }
     Ok(())
 }
 
