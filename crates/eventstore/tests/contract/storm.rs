@@ -1,5 +1,8 @@
-//! Very many events from two writers that are slowed, rolled back and killed, and a follower that starts at a random
+//! Very many events from writers that are slowed, rolled back and killed, and a follower that starts at a random
 //! moment. `TIFFIN_TEST_EVENTS` sets their number.
+
+mod appenders;
+mod sabotage;
 
 use std::{
     collections::HashMap,
@@ -11,33 +14,42 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use sqlx::Connection;
-use tiffin_eventstore::{
-    Append, AppendError, Config, Cursor, Direction, EventStore, Expected, Position, Revision, Urgency,
-};
+use tiffin_eventstore::{Config, Cursor, DatabaseUrl, Direction, EventStore, Position, Revision};
 use tiffin_testkit::eventually;
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::world::{World, append, event, exact};
-
-/// How many appenders each writer has.
-const APPENDERS: u64 = 48;
-
-fn wanted() -> u64 {
-    std::env::var("TIFFIN_TEST_EVENTS").map_or(100_000, |events| events.parse().expect("a number"))
-}
+use self::{
+    appenders::{Processes, append_from},
+    sabotage::{quiet, sabotage},
+};
+use crate::world::World;
 
 /// What all parts of a run share.
 struct Run {
-    acknowledged: AtomicU64,
+    seed: u64,
+    /// The last position that is known.
+    position: AtomicU64,
     wanted: u64,
     over: AtomicBool,
 }
 
 impl Run {
+    fn new(seed: u64) -> Arc<Self> {
+        let wanted = std::env::var("TIFFIN_TEST_EVENTS");
+        Arc::new(Self {
+            seed,
+            position: 0.into(),
+            wanted: wanted.map_or(100_000, |events| events.parse().expect("a number")),
+            over: false.into(),
+        })
+    }
+
+    fn has_come_to(&self, position: Position) {
+        self.position.fetch_max(position.0, Ordering::Relaxed);
+    }
+
     fn goes_on(&self) -> bool {
-        self.acknowledged.load(Ordering::Relaxed) < self.wanted
+        self.position.load(Ordering::Relaxed) < self.wanted
     }
 }
 
@@ -45,119 +57,78 @@ pub(crate) async fn a_follower_misses_and_repeats_none_of_very_many_events(world
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let mut dice = StdRng::seed_from_u64(seed);
-    let run = Arc::new(Run {
-        acknowledged: 0.into(),
-        wanted: wanted(),
-        over: false.into(),
-    });
-    let [one, two, three] = stores(&world).await;
+    let run = Run::new(seed);
+    let [one, other] = stores(&world).await;
+    let world = Arc::new(world);
 
-    let mut appenders = JoinSet::new();
-    for n in 0..2 * APPENDERS {
-        let writer = if n % 2 == 0 { &one } else { &two };
-        appenders.spawn(appender(writer.clone(), Arc::clone(&run), seed ^ n, n));
-    }
-    let saboteur = tokio::spawn({
-        let (run, dice) = (Arc::clone(&run), StdRng::seed_from_u64(seed.rotate_left(1)));
+    let appending = tokio::spawn({
+        let (store, run) = (one.clone(), Arc::clone(&run));
         async move {
-            sabotage(&world, &run, dice).await;
-            world
+            let mut acknowledged = Vec::new();
+            append_from(&store, &run, 0, |ids| acknowledged.extend(ids)).await;
+            acknowledged
         }
+    });
+    let processes = match world.url() {
+        DatabaseUrl::Postgres(url) => {
+            let dice = StdRng::seed_from_u64(seed.rotate_left(2));
+            Some(tokio::spawn(Processes::new(&url).run(Arc::clone(&run), dice)))
+        }
+        DatabaseUrl::Sqlite(_) => None,
+    };
+    let saboteur = tokio::spawn({
+        let (world, run) = (Arc::clone(&world), Arc::clone(&run));
+        async move { sabotage(&world, &run, StdRng::seed_from_u64(seed.rotate_left(1))).await }
     });
     // It starts while others append, from the beginning or from where the log then ends.
     let begin = dice.random_range(0..run.wanted / 2);
-    eventually!(within Duration::from_mins(10), run.acknowledged.load(Ordering::Relaxed), |count| *count >= begin);
+    eventually!(within Duration::from_mins(10), run.position.load(Ordering::Relaxed), |position| *position >= begin);
     let from = if dice.random() {
-        three.head().await.unwrap()
+        other.head().await.unwrap()
     } else {
         Cursor::START
     };
-    // One beside a writer, whose memory is fed by both, and one in a process that only reads.
-    let following = [&one, &three].map(|store| tokio::spawn(follow(store.clone(), from, Arc::clone(&run))));
+    // One beside a writer, whose memory is fed by both, and one in a store that only reads.
+    let following = [&one, &other].map(|store| tokio::spawn(follow(store.clone(), from, Arc::clone(&run))));
 
-    let written = appenders.join_all().await.concat();
+    let mut acknowledged = appending.await.unwrap();
+    if let Some(processes) = processes {
+        acknowledged.extend(processes.await.unwrap());
+    }
+    saboteur.await.unwrap();
+    quiet(&world).await;
     run.over.store(true, Ordering::Relaxed);
-    let _world = saboteur.await.unwrap();
     let end = one.head().await.unwrap();
-    three.nudge(end.position);
+    other.nudge(end.position);
     for following in following {
         let followed = following.await.unwrap();
         let committed = end.position.0 - from.position.0;
         assert_eq!(followed.len() as u64, committed, "none missed, none repeated");
-        check(&one, &written, &followed, from).await;
+        check(&one, &acknowledged, &followed, from).await;
     }
     println!(
         "{} events acknowledged, {} in the log, followed from {from}",
-        written.len(),
+        acknowledged.len(),
         end.position
     );
 }
 
-/// Two that write and one that follows; one and the same where there can be no other.
-async fn stores(world: &World) -> [EventStore; 3] {
-    let config = Config {
+fn config(url: DatabaseUrl) -> Config {
+    Config {
         tail_bytes: 4 * 1024 * 1024,
         poll: Duration::from_millis(100),
-        ..world.config()
-    };
-    let one = world.store_with(config.clone()).await;
-    if world.is_shared() {
-        [
-            one,
-            world.store_with(config.clone()).await,
-            world.store_with(config).await,
-        ]
-    } else {
-        [one.clone(), one.clone(), one]
+        ..Config::new(url)
     }
 }
 
-/// Appends to new streams, to its own, to those of others and to a few that all share. Returns the ids acknowledged.
-async fn appender(store: EventStore, run: Arc<Run>, seed: u64, n: u64) -> Vec<Uuid> {
-    let mut dice = StdRng::seed_from_u64(seed);
-    let mut acknowledged = Vec::new();
-    let mut streams = 0_u64;
-    while run.goes_on() {
-        let events: Vec<_> = (0..dice.random_range(1..=3)).map(|_| event("storm")).collect();
-        let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-        let mine = format!("own-{n}-{streams}");
-        let next = match dice.random_range(0..10) {
-            0 => append(
-                &format!("shared-{}", dice.random_range(0..4)),
-                Expected::Any,
-                events,
-            ),
-            1 => append(
-                &format!("own-{}-1", dice.random_range(0..2 * APPENDERS)),
-                exact(dice.random_range(0..4)),
-                events,
-            ),
-            2..5 => {
-                streams += 1;
-                let name = format!("own-{n}-{streams}");
-                Append {
-                    urgency: Urgency::Start,
-                    ..append(&name, Expected::NoStream, events)
-                }
-            }
-            _ => append(&mine, Expected::StreamExists, events),
-        };
-        let given_up = dice.random_bool(0.01);
-        if given_up {
-            // A caller that dies: nobody knows what became of it.
-            let _ = tokio::time::timeout(Duration::from_micros(300), store.append(next)).await;
-            continue;
-        }
-        match store.append(next).await {
-            Ok(_) => {
-                run.acknowledged.fetch_add(ids.len() as u64, Ordering::Relaxed);
-                acknowledged.extend(ids);
-            }
-            Err(AppendError::Conflict { .. }) => {}
-            Err(other) => panic!("{other}"),
-        }
+/// One that writes and one that only follows; one and the same where there can be no other.
+async fn stores(world: &World) -> [EventStore; 2] {
+    let one = world.store_with(config(world.url())).await;
+    if world.is_shared() {
+        [one, world.store_with(config(world.url())).await]
+    } else {
+        [one.clone(), one]
     }
-    acknowledged
 }
 
 async fn follow(store: EventStore, from: Cursor, run: Arc<Run>) -> Vec<Uuid> {
@@ -176,49 +147,6 @@ async fn follow(store: EventStore, from: Cursor, run: Arc<Run>) -> Vec<Uuid> {
         if run.over.load(Ordering::Relaxed) && subscription.cursor() == store.head().await.unwrap() {
             return seen;
         }
-    }
-}
-
-/// Holds writers up, appends and rolls back, dies in the middle, kills the writers' connections.
-async fn sabotage(world: &World, run: &Run, mut dice: StdRng) {
-    while run.goes_on() {
-        tokio::time::sleep(Duration::from_millis(dice.random_range(5..50))).await;
-        let pause = Duration::from_millis(dice.random_range(1..30));
-        match world {
-            World::Sqlite(_) => {
-                let mut raw = world.raw_sqlite().await;
-                let tx = raw.begin_with("BEGIN IMMEDIATE").await.unwrap();
-                tokio::time::sleep(pause).await;
-                tx.rollback().await.unwrap();
-            }
-            World::Postgres(_) => sabotage_postgres(world, pause, &mut dice).await,
-        }
-    }
-}
-
-async fn sabotage_postgres(world: &World, pause: Duration, dice: &mut StdRng) {
-    const KILL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-         WHERE application_name = 'tiffin' AND datname = current_database() ORDER BY random() LIMIT 1";
-    let mut raw = world.raw_postgres().await;
-    if dice.random_bool(0.2) {
-        sqlx::query(KILL).execute(&mut raw).await.unwrap();
-        return;
-    }
-    let mut tx = raw.begin().await.unwrap();
-    let call = "SELECT FROM log.start_v1(0, $1, ARRAY[$2], '{1}', ARRAY[$1], '{t}', '{x}', '{x}')";
-    let id = Uuid::now_v7();
-    sqlx::query(call)
-        .bind(id)
-        .bind(format!("sabotage-{id}"))
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    tokio::time::sleep(pause).await;
-    match dice.random_range(0..3) {
-        0 => tx.commit().await.unwrap(),
-        1 => tx.rollback().await.unwrap(),
-        // The connection ends in the middle of the transaction.
-        _ => drop(tx),
     }
 }
 
