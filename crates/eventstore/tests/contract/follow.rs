@@ -9,7 +9,7 @@ use tiffin_testkit::eventually;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::world::{World, append, check_log, cursor, event, exact, grow, start, whole_log};
+use crate::world::{Backup, World, append, check_log, cursor, event, exact, grow, start, whole_log};
 
 /// What a subscription hands out until it has come to a cursor.
 async fn follow_to(subscription: &mut Subscription, end: Cursor) -> Vec<Arc<RecordedEvent>> {
@@ -95,6 +95,18 @@ pub(crate) async fn a_cursor_of_another_log_is_refused(world: World) {
     grow(&store, "the store goes on", 1).await;
 }
 
+/// Ten events of a stream that a backup holds, and ten that came after it.
+async fn grow_past_a_backup(world: &World, store: &EventStore) -> (Backup, Vec<Arc<RecordedEvent>>) {
+    grow(store, "s", 10).await;
+    let backup = world.back_up().await;
+    let mut lost = Vec::new();
+    for revision in 9..19 {
+        let next = append("s", exact(revision), vec![event("lost")]);
+        lost.extend(store.append(next).await.unwrap().events);
+    }
+    (backup, lost)
+}
+
 /// Whatever was asked of the old log is refused or judged by the new one, and then all goes on.
 async fn goes_on_with_the_restored_log(store: &EventStore) {
     let (old, fresh) = (
@@ -118,9 +130,9 @@ pub(crate) async fn a_restored_database_is_noticed_by_looking(world: World) {
     let mut config = world.config();
     config.poll = Duration::from_millis(50);
     let store = world.store_with(config).await;
-    let old = cursor(&grow(&store, "s", 20).await);
-    let mut subscription = store.subscribe(old);
-    world.restore_to(10).await;
+    let (backup, lost) = grow_past_a_backup(&world, &store).await;
+    let mut subscription = store.subscribe(cursor(&lost));
+    world.restore(&backup).await;
     eventually!(*store.replaced().borrow(), |count| *count == 1);
     assert_eq!(subscription.next().await, Err(SubscribeError::LogReplaced));
     assert_eq!(*store.replaced().borrow(), 1, "one replacement counts once");
@@ -131,8 +143,8 @@ pub(crate) async fn a_restored_database_is_noticed_by_appending(world: World) {
     let mut config = world.config();
     config.poll = Duration::from_hours(1);
     let store = world.store_with(config).await;
-    grow(&store, "s", 20).await;
-    world.restore_to(10).await;
+    let (backup, _) = grow_past_a_backup(&world, &store).await;
+    world.restore(&backup).await;
     let refused = store.append(append("s", exact(19), vec![event("x")])).await;
     assert!(matches!(refused, Err(AppendError::LogReplaced)), "{refused:?}");
     assert_eq!(*store.replaced().borrow(), 1);
@@ -143,11 +155,11 @@ pub(crate) async fn a_restored_database_that_has_grown_again_is_noticed(world: W
     let mut config = world.config();
     config.poll = Duration::from_millis(50);
     let store = world.store_with(config).await;
-    let old = grow(&store, "s", 20).await;
-    world.restore_to(10).await;
+    let (backup, lost) = grow_past_a_backup(&world, &store).await;
+    world.restore(&backup).await;
     world.forge(15).await;
     eventually!(*store.replaced().borrow(), |count| *count == 1);
-    for event in &old[10..] {
+    for event in &lost {
         assert_eq!(
             store.subscribe(event.cursor()).next().await,
             Err(SubscribeError::LogReplaced)

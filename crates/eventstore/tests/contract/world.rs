@@ -1,6 +1,9 @@
 //! A database for one test, and short ways to say what the tests say often.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
@@ -8,7 +11,8 @@ use tiffin_eventstore::{
     Append, AppendError, Appended, Config, Cursor, DatabaseUrl, Direction, EventStore, Expected, NewEvent,
     Position, RecordedEvent, Revision, StreamName, Urgency,
 };
-use tiffin_testkit::{Database, Postgres};
+use tiffin_testkit::{Database, Postgres, postgres_tool, scratch_folder};
+use tokio::process::Command;
 use uuid::Uuid;
 
 /// A database of the test's own.
@@ -51,6 +55,22 @@ impl World {
         EventStore::migrate(&config.url).await.expect("migrations");
         EventStore::open(config).await.expect("a store")
     }
+}
+
+/// A copy of a log.
+pub(crate) struct Backup(PathBuf);
+
+/// SQLite's own way of copying one database over another that is in use, which only Python's standard library offers
+/// without more.
+async fn copy_sqlite(from: &Path, to: &Path) {
+    const COPY: &str =
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).backup(sqlite3.connect(sys.argv[2]))";
+    run(Command::new("python3").args(["-c", COPY]).args([from, to])).await;
+}
+
+async fn run(command: &mut Command) {
+    let output = command.output().await.expect("the program can be started");
+    assert!(output.status.success(), "{command:?}: {output:?}");
 }
 
 pub(crate) fn event(data: &str) -> NewEvent {
@@ -139,38 +159,28 @@ pub(crate) fn cursor(events: &[Arc<RecordedEvent>]) -> Cursor {
 }
 
 impl World {
-    /// Puts the log back to an earlier state, as a restore does, under whoever uses it.
-    pub(crate) async fn restore_to(&self, position: i64) {
+    /// A copy of the log as it is now.
+    pub(crate) async fn back_up(&self) -> Backup {
+        let file = scratch_folder("backup").join("log");
         match self {
-            Self::Sqlite(_) => {
-                let mut raw = self.raw_sqlite().await;
-                let trigger = "SELECT sql FROM sqlite_schema WHERE name = 'events_never_go'";
-                let trigger: String = sqlx::query_scalar(trigger).fetch_one(&mut raw).await.unwrap();
-                let mut tx = raw.begin().await.unwrap();
-                sqlx::raw_sql("DROP TRIGGER events_never_go")
-                    .execute(&mut *tx)
-                    .await
-                    .unwrap();
-                let delete = sqlx::query("DELETE FROM events WHERE position > $1").bind(position);
-                delete.execute(&mut *tx).await.unwrap();
-                sqlx::raw_sql(sqlx::AssertSqlSafe(trigger))
-                    .execute(&mut *tx)
-                    .await
-                    .unwrap();
-                tx.commit().await.unwrap();
+            Self::Sqlite(folder) => copy_sqlite(&folder.path().join("log.db"), &file).await,
+            Self::Postgres(database) => {
+                let mut dump = Command::new(postgres_tool("pg_dump"));
+                let dump = dump.args(["--schema=log", "--clean", "--if-exists", "-d", &database.url]);
+                run(dump.arg("-f").arg(&file)).await;
             }
-            Self::Postgres(_) => {
-                let mut raw = self.raw_postgres().await;
-                let mut tx = raw.begin().await.unwrap();
-                let disable = "ALTER TABLE log.events DISABLE TRIGGER ALL";
-                sqlx::raw_sql(disable).execute(&mut *tx).await.unwrap();
-                let delete = sqlx::query("DELETE FROM log.events WHERE position > $1").bind(position);
-                delete.execute(&mut *tx).await.unwrap();
-                sqlx::raw_sql("ALTER TABLE log.events ENABLE TRIGGER ALL")
-                    .execute(&mut *tx)
-                    .await
-                    .unwrap();
-                tx.commit().await.unwrap();
+        }
+        Backup(file)
+    }
+
+    /// Puts a copy of the log back under whoever uses it.
+    pub(crate) async fn restore(&self, Backup(file): &Backup) {
+        match self {
+            Self::Sqlite(folder) => copy_sqlite(file, &folder.path().join("log.db")).await,
+            Self::Postgres(database) => {
+                let mut restore = Command::new(postgres_tool("psql"));
+                let restore = restore.args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d", &database.url]);
+                run(restore.arg("-f").arg(file)).await;
             }
         }
     }
