@@ -1,7 +1,7 @@
-//! ARCHITECTURE.md names nothing that does not exist: no path, command, subject, stream, table, program or word of the
-//! code.
+//! What stands beside the code fits it: ARCHITECTURE.md names no path, command, subject, stream, table, program or word
+//! that does not exist, and the mutations of the torture run can be applied.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use tiffin_testkit::workspace;
 
@@ -42,6 +42,28 @@ fn a_name_of_each_kind_that_does_not_exist_is_found() {
         "the table `decide`",
     ] {
         assert_eq!(unknown(bad, &project).len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn every_mutation_fits_the_sources() {
+    let folder = workspace().join("tests/mutations");
+    let patches = fs::read_dir(&folder)
+        .expect("the mutations")
+        .map(|entry| entry.expect("an entry").path());
+    let patches: Vec<_> = patches
+        .filter(|path| path.extension().is_some_and(|it| it == "patch"))
+        .collect();
+    assert_eq!(patches.len(), 3, "{patches:?}");
+    for patch in patches {
+        let mut git = Command::new("git");
+        let fits = git
+            .args(["apply", "--check"])
+            .arg(&patch)
+            .current_dir(workspace());
+        let output = fits.output().expect("git can be started");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", patch.display());
     }
 }
 
