@@ -51,8 +51,8 @@ pub enum FeedItem {
     },
     /// An event that the log brought, of any kind.
     Logged(Arc<RecordedEvent>),
-    /// The feed begins at the log's head: at its start, and again when the log was replaced. Forget what was learnt
-    /// from the log before, and read it again.
+    /// The feed begins at the log's head: at its start, and again when the log does not hold what the feed brought.
+    /// Forget what was learnt before, and read the log again.
     Reset,
 }
 
@@ -188,7 +188,7 @@ impl Follower {
             let page = match self.next_page().await {
                 Ok(page) => page,
                 Err(ReadError::LogReplaced) => {
-                    warn!(stream = self.stream, "the log was replaced");
+                    warn!(stream = self.stream, cursor = %self.vouched, "the log does not hold what was followed");
                     self.begin().await?;
                     continue;
                 }
@@ -209,16 +209,14 @@ impl Follower {
         }
     }
 
-    /// Reads on from where the stream's messages vouched to, unless one of them lied: then from where the log was last
-    /// read, which alone tells whether it was replaced.
+    /// Reads on from where the stream's messages vouched to. A log that does not hold that counts as replaced: a message
+    /// lied, or the log has lost its newest events, and what was handed on of either may never have been.
     async fn next_page(&mut self) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
         if self.vouched != self.read {
-            if self.store.holds(self.vouched).await? {
-                self.read = self.vouched;
-            } else {
-                warn!(stream = self.stream, cursor = %self.vouched, "a message names an event that the log does not hold");
-                self.vouched = self.read;
+            if !self.store.holds(self.vouched).await? {
+                return Err(ReadError::LogReplaced);
             }
+            self.read = self.vouched;
         }
         self.store.read_after(self.read, PAGE).await
     }
