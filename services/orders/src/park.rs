@@ -29,7 +29,7 @@ pub(crate) async fn order(saga: &Saga, id: OrderId, reason: &str, attempts: u32)
         attempts,
     };
     let outcome = match guarded(saga.step(id, &park, &Origin::default())).await {
-        Err(Failure::Broken(_)) => unreadable(saga, id, reason, attempts).await,
+        Err(Failure::Broken(_)) => guarded(unreadable(saga, id, reason, attempts)).await,
         parked => parked,
     };
     match &outcome {
