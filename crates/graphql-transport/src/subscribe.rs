@@ -24,8 +24,9 @@ pub type Outcome = Result<Next, Vec<ServerError>>;
 /// Answers subscriptions.
 #[async_trait]
 pub trait Subscribe: Send + Sync + 'static {
-    /// Begins a subscription; its stream's end is its completion, unless an error came last. The operation has passed limits and validation,
-    /// and its variables fit. `resume` is what the client says it saw last (`Last-Event-ID`), unchecked.
+    /// Begins a subscription; its stream's end is its completion, unless an error came last. The operation has passed
+    /// limits and validation, and its variables fit. `resume` is what the client says it saw last (`Last-Event-ID`),
+    /// unchecked.
     ///
     /// # Errors
     /// The errors that end the subscription before it began, each with `extensions.code`.
