@@ -15,15 +15,22 @@ use async_graphql::{
 use async_graphql_value::Value;
 
 use super::{input, variables};
-use crate::error::Refusal;
+use crate::{error::Refusal, limits::pages};
+
+/// What a document has that is judged again once its variables are known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    /// Arguments that mix literals with variables.
+    pub(super) mixed: bool,
+    /// Pages, whose length is an argument.
+    pub(super) pages: bool,
+}
 
 /// Checks every argument of every definition, taking variables to fit.
-///
-/// Returns whether some argument mixes literals with variables, and so must be checked again once they are known.
 pub(super) fn check_document(
     schema: &SchemaEnv,
     document: &ExecutableDocument,
-) -> Result<bool, Vec<ServerError>> {
+) -> Result<Found, Vec<ServerError>> {
     let mut checking = Checking::new(schema, None);
     for (_, operation) in document.operations.iter() {
         checking.operation(&operation.node);
@@ -31,8 +38,8 @@ pub(super) fn check_document(
     for fragment in document.fragments.values() {
         checking.fragment(&fragment.node);
     }
-    let mixed = checking.mixed;
-    checking.finish().map(|()| mixed)
+    let found = checking.found;
+    checking.finish().map(|()| found)
 }
 
 /// Checks the arguments of one operation, and of the fragments that it spreads, with its variables put in.
@@ -56,7 +63,7 @@ pub(super) fn check_operation(
 struct Checking<'a> {
     registry: &'a Registry,
     variables: Option<&'a Variables>,
-    mixed: bool,
+    found: Found,
     /// Fragments that were spread.
     spread: Vec<&'a Name>,
     errors: Vec<ServerError>,
@@ -67,7 +74,7 @@ impl<'a> Checking<'a> {
         Self {
             registry: &schema.registry,
             variables,
-            mixed: false,
+            found: Found::default(),
             spread: Vec::new(),
             errors: Vec::new(),
         }
@@ -112,6 +119,7 @@ impl<'a> Checking<'a> {
                 Selection::Field(field) => {
                     let known = parent.and_then(|parent| parent.field_by_name(&field.node.name.node));
                     if let Some(known) = known {
+                        self.found.pages |= pages::is_page(known);
                         self.arguments(&known.args, &field.node.arguments);
                     }
                     let ty = known.and_then(|known| self.registry.concrete_type_by_name(&known.ty));
@@ -145,7 +153,7 @@ impl<'a> Checking<'a> {
                 continue;
             };
             let mixed = !matches!(value.node, Value::Variable(_)) && has_variables(&value.node);
-            self.mixed |= mixed;
+            self.found.mixed |= mixed;
             let checked = match self.variables {
                 None => input::check(self.registry, &known.ty, &value.node, &name.node),
                 Some(variables) if mixed => input::check(

@@ -27,13 +27,14 @@ pub(crate) fn compile(
     let tokens = limits.check_text(text)?;
     let parsed = parse_query(text).map_err(|error| syntax_error(&error))?;
     measure(&parsed, limits)?;
-    let mixed_arguments = arguments::check_document(schema, &parsed).map_err(in_order)?;
+    let found = arguments::check_document(schema, &parsed).map_err(in_order)?;
     rules.check(&parsed).map_err(in_order)?;
     Ok(Document {
         text: Arc::from(text),
         tokens,
         parsed,
-        mixed_arguments,
+        mixed_arguments: found.mixed,
+        pages: found.pages,
     })
 }
 

@@ -15,6 +15,9 @@ use async_graphql::{SchemaEnv, ServerError, Variables, parser::types::Executable
 pub(crate) use cache::Cache;
 pub(crate) use compile::compile;
 pub use prepared::Prepared;
+pub(crate) use variables::substitute;
+
+use crate::limits::{Limits, pages};
 
 /// A document that passed the limits and the schema's static rules.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(crate) struct Document {
     pub(crate) parsed: ExecutableDocument,
     /// Argument values that mix literals and variables: what they become is checked with each request's variables.
     pub(crate) mixed_arguments: bool,
+    /// Pages: what they weigh depends on each request's variables.
+    pub(crate) pages: bool,
 }
 
 /// Chooses the operation and checks the variables, in the same way for a document just compiled and one from the
@@ -33,12 +38,16 @@ pub(crate) fn prepare(
     document: Arc<Document>,
     name: Option<&str>,
     variables: Variables,
+    limits: &Limits,
 ) -> Result<Prepared, Vec<ServerError>> {
     let name = prepared::choose(&document.parsed, name)?;
     let operation = prepared::operation(&document.parsed, name.as_ref());
     let variables = variables::complete(schema, operation, variables)?;
     if document.mixed_arguments {
         arguments::check_operation(schema, &document.parsed, operation, &variables)?;
+    }
+    if document.pages {
+        pages::weigh(&schema.registry, &document.parsed, operation, &variables, limits)?;
     }
     Ok(Prepared {
         document,

@@ -47,7 +47,7 @@ pub(super) fn complete(
 }
 
 /// The value with variables put in; null for one that was not sent.
-pub(super) fn substitute(value: &async_graphql_value::Value, variables: &Variables) -> Value {
+pub(crate) fn substitute(value: &async_graphql_value::Value, variables: &Variables) -> Value {
     let substituted = value.clone().into_const_with(|name| {
         Ok::<_, std::convert::Infallible>(variables.get(&name).cloned().unwrap_or_default())
     });

@@ -93,6 +93,7 @@ impl Engine {
             document,
             request.operation_name.as_deref(),
             request.variables,
+            limits,
         )?;
         if !self.settings().introspection && prepared.reads_schema() {
             let refusal = Refusal::new(Code::Forbidden, "Introspection is switched off.")

@@ -1,6 +1,7 @@
 //! What a document may cost, decided before anything is executed.
 
 mod measure;
+pub(crate) mod pages;
 mod tokens;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ pub struct Limits {
     pub tokens: usize,
     /// Selections of a document, `__typename` included, each fragment counted at every spread.
     pub selections: usize,
+    /// Fields of an answer, as far as a request says how many there are: what is selected below a page, a field with
+    /// an argument `first`, counts as often as `first` or `last` says, else 20 times.
+    pub fields: usize,
     /// Fields within one another, fragments expanded.
     pub depth: usize,
     /// Selection sets within one another, fragments and inline fragments included; at most
@@ -50,6 +54,7 @@ impl Default for Limits {
             document_bytes: 16 * 1024,
             tokens: 2_000,
             selections: 500,
+            fields: 5_000,
             depth: 16,
             nesting: Self::NESTING_AT_MOST,
             aliases: 30,
