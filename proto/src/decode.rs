@@ -235,6 +235,6 @@ fn transition_from_wire(transition: &v1::Transition) -> Result<Transition, Decod
     Ok(Transition { status, cause, next })
 }
 
-fn corrupt(problem: impl std::fmt::Display) -> DecodeError {
+pub(crate) fn corrupt(problem: impl std::fmt::Display) -> DecodeError {
     DecodeError::Corrupt(problem.to_string())
 }

@@ -13,8 +13,8 @@ pub use decode::{
 };
 pub use encode::{Context, Encoded, encode, encode_parked_message, encode_workflow};
 pub use json::{JsonError, from_json, to_json};
-pub use message::{cancel_reason, order_message};
-pub use words::{kind, reason_from_wire, status_from_wire};
+pub use message::{cancel_reason, order_message, public_order};
+pub use words::{kind, reason_from_wire, status_from_wire, status_to_wire};
 
 /// The version of the facts' schema that this build writes, and the newest that it reads.
 pub const SCHEMA_VERSION: u32 = 1;

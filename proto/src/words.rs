@@ -26,7 +26,8 @@ pub mod kind {
     pub const MESSAGE_PARKED: &str = "message-parked";
 }
 
-pub(crate) const fn status_to_wire(status: Status) -> v1::OrderStatus {
+/// The number that stands for a status.
+pub const fn status_to_wire(status: Status) -> v1::OrderStatus {
     match status {
         Status::Pending => v1::OrderStatus::Pending,
         Status::Paid => v1::OrderStatus::Paid,
@@ -78,6 +79,14 @@ pub(crate) fn timestamp(at: OffsetDateTime) -> Timestamp {
         seconds: at.unix_timestamp(),
         nanos: i32::try_from(at.nanosecond()).unwrap_or_default(),
     }
+}
+
+/// The time on the wire; `None` for one that no calendar holds.
+pub(crate) fn time_from_wire(at: &Timestamp) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(at.seconds)
+        .ok()?
+        .replace_nanosecond(u32::try_from(at.nanos).ok()?)
+        .ok()
 }
 
 pub(crate) fn duration_to_wire(duration: Duration) -> prost_types::Duration {

@@ -11,6 +11,8 @@ pub enum Action {
     Create,
     /// Read one and its timeline.
     Read,
+    /// See the list of all.
+    List,
     /// Call one off.
     Cancel,
     /// Follow one live.
@@ -19,7 +21,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Read, Self::Cancel, Self::Watch];
+    pub const ALL: [Self; 5] = [Self::Create, Self::Read, Self::List, Self::Cancel, Self::Watch];
 }
 
 /// Decides whether `principal` may do this at all (`owner` is `None`: no order is known yet), or to the order of
@@ -30,11 +32,13 @@ impl Action {
 /// an order that is not yours does not exist.
 pub fn authorize(principal: &Principal, action: Action, owner: Option<&Owner>) -> Result<(), ErrorCode> {
     let (may, only_own) = match (principal.role, action) {
-        (Role::Operator, _) | (Role::Kitchen | Role::Courier, Action::Read | Action::Watch) => (true, false),
+        (Role::Operator, _)
+        | (Role::Kitchen | Role::Courier, Action::Read | Action::List | Action::Watch) => (true, false),
+        // A customer's key is shared by all who use that front end: it reaches an order by its id alone.
+        (Role::Customer, Action::List)
+        | (Role::Kitchen | Role::Courier, Action::Create | Action::Cancel)
+        | (Role::Service, _) => (false, false),
         (Role::Customer, _) => (true, true),
-        (Role::Kitchen | Role::Courier, Action::Create | Action::Cancel) | (Role::Service, _) => {
-            (false, false)
-        }
     };
     match owner {
         _ if !may => Err(ErrorCode::Forbidden),

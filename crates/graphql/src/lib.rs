@@ -2,6 +2,7 @@
 
 mod authorize;
 mod error;
+mod list;
 mod mutation;
 mod ports;
 mod principal;
@@ -14,7 +15,10 @@ mod types;
 
 pub use authorize::{Action, authorize};
 pub use error::{Error, ErrorCode, NotAnErrorCode};
-pub use ports::{Created, NewOrder, NewProduct, OrderPort, OrderView, Ports, Update, UpdatePort};
+pub use list::{Cursor, OrderConnection, OrderEdge, OrderFilter, Page, PageInfo};
+pub use ports::{
+    Created, Listed, Listing, NewOrder, NewProduct, OrderPort, OrderView, Ports, Update, UpdatePort,
+};
 pub use principal::{Caller, NoPrincipal, Principal, Role, UnknownRole};
 pub use scalar::AwsDateTime;
 pub use schema::{TiffinSchema, TiffinSchemaBuilder, builder, schema, sdl};

@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 use tiffin_order::{Change, Details, OrderId, Reason, Status, Version};
 use time::OffsetDateTime;
 
-use crate::{Caller, Error};
+use crate::{Caller, Cursor, Error, Page};
 
 /// A product as the client sent it, not yet checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,32 @@ pub struct Created {
     pub replayed: bool,
 }
 
+/// What is asked of the list of orders, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Orders of these statuses, none twice; of all if it is empty.
+    pub statuses: Vec<Status>,
+    /// Orders placed at this time or later.
+    pub created_from: Option<OffsetDateTime>,
+    /// Orders placed before this time.
+    pub created_to: Option<OffsetDateTime>,
+    /// Which of these.
+    pub page: Page,
+    /// Whether their timelines are wanted; else they may be left empty.
+    pub timelines: bool,
+}
+
+/// A page of the list, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Each order with its place.
+    pub orders: Vec<(Cursor, OrderView)>,
+    /// Whether older ones follow.
+    pub has_next: bool,
+    /// Whether newer ones precede.
+    pub has_previous: bool,
+}
+
 /// One message to a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
@@ -73,6 +99,9 @@ pub trait OrderPort: Send + Sync {
 
     /// The order as it is now, if there is one; whoever reads sees their own writes.
     async fn order(&self, id: OrderId) -> Result<Option<OrderView>, Error>;
+
+    /// A page of all orders, newest first. It may lag behind what was answered for.
+    async fn list(&self, listing: &Listing) -> Result<Listed, Error>;
 }
 
 /// Follows orders live. The port decides who may, since it reads the order.

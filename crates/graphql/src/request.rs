@@ -10,7 +10,8 @@ pub(crate) fn caller<'a>(ctx: &Context<'a>, action: Action) -> Result<&'a Caller
     let caller = ctx.data_opt::<Caller>().ok_or_else(|| {
         Error::from(ErrorCode::Unauthenticated).hint("Send an API key in the header x-api-key.")
     })?;
-    authorize(&caller.principal, action, None)?;
+    authorize(&caller.principal, action, None)
+        .map_err(|code| Error::from(code).hint("Use the key of a role that may, such as the operator's."))?;
     Ok(caller)
 }
 

@@ -9,7 +9,8 @@ use tiffin_order::{
 };
 use tiffin_proto::{
     Context, DecodeError, Encoded, Envelope, Publication, apply, bus_payload, decode_bus, decode_fact,
-    encode, encode_parked_message, encode_workflow, kind, parked_message, public, recorded, v1, workflow,
+    encode, encode_parked_message, encode_workflow, kind, parked_message, public, public_order, recorded, v1,
+    workflow,
 };
 use time::OffsetDateTime;
 
@@ -88,6 +89,35 @@ fn what_was_decided_is_what_is_folded() {
         assert_eq!(decode_fact(kind, &data, &metadata), Ok(new.fact));
         assert_eq!(apply(before, kind, &data, &metadata, at), Ok(after));
     }
+}
+
+#[test]
+fn the_public_part_tells_the_whole_order_without_the_fact() {
+    for (before, _, Encoded { data, .. }, after, at) in life() {
+        let shown = public(&data).and_then(|public| public_order(&public, at).unwrap());
+        let visible = before.version() != after.version();
+        let expected = visible.then(|| (id(), after.details().cloned().unwrap()));
+        assert_eq!(shown, expected);
+    }
+}
+
+#[test]
+fn a_public_part_that_says_what_is_not_known_here_is_no_order() {
+    let order = |change: fn(&mut v1::Order)| {
+        let (_, _, Encoded { data, .. }, ..) = life().remove(0);
+        let mut event = v1::Event::decode(public(&data).unwrap()).unwrap();
+        if let Some(v1::event::Event::OrderCreated(v1::OrderCreated { order: Some(order) })) =
+            &mut event.event
+        {
+            change(order);
+        }
+        public_order(&event.encode_to_vec(), at(0))
+    };
+    assert!(order(|_| ()).is_ok());
+    assert!(order(|order| order.status = 99).is_err());
+    assert!(order(|order| order.version = 0).is_err());
+    assert!(order(|order| order.id.clear()).is_err());
+    assert!(public_order(b"\xff", at(0)).is_err());
 }
 
 #[test]

@@ -2,13 +2,23 @@
 
 use std::time::Duration;
 
-use tiffin_eventstore::{ReadError, RecordedEvent};
+use tiffin_eventstore::{DerivedError, ReadError, RecordedEvent};
 use tiffin_graphql::{Error, ErrorCode};
 use tiffin_proto::DecodeError;
 
 /// The store could not be read.
 pub(crate) fn read(error: &ReadError) -> Error {
     tracing::warn!(%error, "an order could not be read");
+    again()
+}
+
+/// The list could not be read.
+pub(crate) fn derived(error: &DerivedError) -> Error {
+    tracing::warn!(%error, "the list of orders could not be read");
+    again()
+}
+
+fn again() -> Error {
     Error::from(ErrorCode::Unavailable)
         .hint("Send the same request again after retryAfterMs.")
         .retry_after(Duration::from_secs(1))

@@ -1,9 +1,10 @@
-//! The service `api`: queries and mutations over HTTP, and the relay of new orders.
+//! The service `api`: queries and mutations over HTTP, the list of orders, and the relay of new ones.
 
 mod admission;
 mod call_off;
 mod config;
 mod fault;
+mod list;
 mod metrics;
 mod orders;
 mod place;
@@ -11,6 +12,7 @@ mod relay;
 mod serve;
 mod settings;
 mod start;
+mod tables;
 mod view;
 mod waiting;
 

@@ -3,16 +3,17 @@
 use async_trait::async_trait;
 use tiffin_bus::Bus;
 use tiffin_eventstore::EventStore;
-use tiffin_graphql::{Caller, Created, Error, NewOrder, OrderPort, OrderView};
+use tiffin_graphql::{Caller, Created, Error, Listed, Listing, NewOrder, OrderPort, OrderView};
 use tiffin_order::{InvalidInput, OrderId};
 
-use crate::{admission::Admission, metrics::Metrics};
+use crate::{admission::Admission, metrics::Metrics, tables::Tables};
 
 /// The port behind queries and mutations.
 #[derive(Clone)]
 pub(crate) struct Orders {
     pub(crate) store: EventStore,
     pub(crate) bus: Bus,
+    pub(crate) list: Tables,
     pub(crate) admission: Admission,
     pub(crate) metrics: Metrics,
 }
@@ -39,5 +40,9 @@ impl OrderPort for Orders {
 
     async fn order(&self, id: OrderId) -> Result<Option<OrderView>, Error> {
         self.read(id).await
+    }
+
+    async fn list(&self, listing: &Listing) -> Result<Listed, Error> {
+        self.page(listing).await
     }
 }

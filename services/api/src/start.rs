@@ -10,21 +10,20 @@ use axum::{
 };
 use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, Relay, RelayConfig};
-use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, MigrateError, Migrations, OpenError};
+use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, MigrateError, OpenError};
 use tiffin_graphql::{Caller, Ports, Principal};
 use tiffin_graphql_transport::{ApiKeys, Engine, Session, Transport};
 use tiffin_runtime::{Holder, Keys, Lifecycle, Sampler};
 use uuid::Uuid;
 
-use crate::{admission::Admission, config::Config, metrics::Metrics, orders::Orders, relay};
-
-/// The schema of what `api` derives from the log.
-const SCHEMA: &str = "api";
-
-/// It has no tables but those that come with every schema.
-const TABLES: Migrations = Migrations {
-    sqlite: &[],
-    postgres: &[],
+use crate::{
+    admission::Admission,
+    config::Config,
+    list::{List, ListMetrics},
+    metrics::Metrics,
+    orders::Orders,
+    relay,
+    tables::{MIGRATIONS, SCHEMA, Tables},
 };
 
 /// What the service works with; one process may run several services over the same.
@@ -53,7 +52,7 @@ pub enum StartError {
 /// # Errors
 /// If the database refuses or does not answer.
 pub async fn migrate(url: &DatabaseUrl) -> Result<(), MigrateError> {
-    Derived::migrate(url, SCHEMA, TABLES).await
+    Derived::migrate(url, SCHEMA, MIGRATIONS).await
 }
 
 /// Starts the service's tasks and returns what it answers over HTTP.
@@ -72,7 +71,28 @@ pub async fn start(
         keys,
         sampler,
     } = dependencies;
-    spawn_relay(&store, &bus, config.stream_replicas, lifecycle).await?;
+    let derived = Derived::open(&store, SCHEMA, MIGRATIONS).await?;
+    let holder = format!("api-{}", Uuid::now_v7());
+    let lease = derived.lease("api", holder, &lifecycle.tracker, lifecycle.soft.clone());
+    let tables = Tables::new(derived.clone());
+    let list = List {
+        store: store.clone(),
+        tables: tables.clone(),
+        metrics: ListMetrics::default(),
+    };
+    list.metrics.register(registry);
+    lifecycle.spawn("list of orders", list.lead(lease.clone(), lifecycle.soft.clone()));
+    let relaying = RelayConfig {
+        name: "order-created",
+        stream: relay::stream(config.stream_replicas),
+        store: store.clone(),
+        derived,
+        lease,
+    };
+    lifecycle.spawn(
+        "relay of order.created",
+        Relay::new(&bus, relaying, relay::message).run(lifecycle.soft.clone()),
+    );
 
     let admission = Admission::new(store.clone(), config.admission);
     lifecycle.spawn("admission", admission.clone().follow(lifecycle.soft.clone()));
@@ -82,6 +102,7 @@ pub async fn start(
     let orders = Orders {
         store: store.clone(),
         bus,
+        list: tables,
         admission,
         metrics,
     };
@@ -104,28 +125,6 @@ pub async fn start(
     let transport = Transport::new(engine, Arc::new(callers), tracker, stop);
     transport.register(registry.sub_registry_with_prefix("tiffin_api"));
     Ok(transport.http().route("/", get(about)))
-}
-
-async fn spawn_relay(
-    store: &EventStore,
-    bus: &Bus,
-    replicas: usize,
-    lifecycle: &Lifecycle,
-) -> Result<(), OpenError> {
-    let derived = Derived::open(store, SCHEMA, TABLES).await?;
-    let holder = format!("api-{}", Uuid::now_v7());
-    let lease = derived.lease("relay", holder, &lifecycle.tracker, lifecycle.soft.clone());
-    let config = RelayConfig {
-        name: "order-created",
-        stream: relay::stream(replicas),
-        store: store.clone(),
-        derived,
-        lease,
-    };
-    let relay = Relay::new(bus, config, relay::message);
-    let stop = lifecycle.soft.clone();
-    lifecycle.spawn("relay of order.created", relay.run(stop));
-    Ok(())
 }
 
 /// What whoever opens the address in a browser is told.

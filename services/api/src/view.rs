@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tiffin_eventstore::{RecordedEvent, StreamName};
 use tiffin_graphql::{Error, ErrorCode, OrderView};
-use tiffin_order::{Details, Order, OrderId};
+use tiffin_order::{Change, Details, Order, OrderId};
 
 use crate::{fault, orders::Orders};
 
@@ -49,10 +49,7 @@ pub(crate) fn view(id: OrderId, events: &[Arc<RecordedEvent>]) -> Result<OrderVi
         .details()
         .cloned()
         .ok_or_else(|| fault::unreadable(first))?;
-    let recorded = events.iter().map(|event| {
-        tiffin_proto::recorded(&event.data, &event.metadata, event.created_at).map_err(fault::event(event))
-    });
-    let timeline = tiffin_order::timeline(recorded.collect::<Result<Vec<_>, _>>()?);
+    let timeline = timeline(events)?;
     if let Some(last) = timeline.last() {
         let (status, version, reason) = (last.status, last.version, last.reason);
         details = Details {
@@ -68,6 +65,14 @@ pub(crate) fn view(id: OrderId, events: &[Arc<RecordedEvent>]) -> Result<OrderVi
         details,
         timeline,
     })
+}
+
+/// The timeline that these events of an order make.
+pub(crate) fn timeline(events: &[Arc<RecordedEvent>]) -> Result<Vec<Change>, Error> {
+    let recorded = events.iter().map(|event| {
+        tiffin_proto::recorded(&event.data, &event.metadata, event.created_at).map_err(fault::event(event))
+    });
+    Ok(tiffin_order::timeline(recorded.collect::<Result<Vec<_>, _>>()?))
 }
 
 #[cfg(test)]

@@ -38,6 +38,23 @@ async fn a_role_that_may_not_is_told_so_and_nothing_is_appended() {
 }
 
 #[tokio::test]
+async fn the_list_of_all_orders_is_for_staff() {
+    let api = Api::start().await;
+    for (key, allowed) in [(WEB, false), (APP, false), (OPERATOR, true), (KITCHEN, true)] {
+        let reply = api.graphql(key, "{ orders { nodes { id } } }", json!({})).await;
+        if allowed {
+            assert_eq!(
+                reply.json(),
+                json!({ "data": { "orders": { "nodes": [] } } }),
+                "{key}"
+            );
+        } else {
+            assert_eq!(reply.code(), "FORBIDDEN", "{key}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_request_without_a_key_and_one_with_a_wrong_key_are_refused() {
     let api = Api::start().await;
     let body = || Body::from(json!({ "query": "{ __typename }" }).to_string());

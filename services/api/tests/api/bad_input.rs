@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Reply, WEB};
+use crate::harness::{Api, OPERATOR, Reply, WEB};
 
 const CREATE: &str = "mutation($input: CreateOrderInput!) { createOrder(input: $input) { id } }";
 const CANCEL: &str = "mutation($input: CancelOrderInput!) { cancelOrder(input: $input) { id } }";
@@ -142,6 +142,51 @@ fn other_commands() -> Vec<Case> {
     ]
 }
 
+/// Lists that there are not; the operator asks for them.
+fn lists() -> Vec<Case> {
+    let list = |name, arguments: &str, field| {
+        let query = format!("{{ orders({arguments}) {{ nodes {{ id }} }} }}");
+        case(name, &query, &json!({}), "BAD_USER_INPUT").about(field)
+    };
+    let too_costly = format!("{{ orders(first: 100) {{ nodes {{ {} }} }} }}", "id ".repeat(50));
+    vec![
+        list("first and last", "first: 1, last: 1", "last"),
+        list("no order", "first: 0", "first"),
+        list("a negative number of orders", "last: -1", "last"),
+        list("101 orders", "first: 101", "first"),
+        list("a cursor that is none", "after: \"AQAAAA\"", "after"),
+        list(
+            "an order's id for a cursor",
+            &format!("before: \"{ABSENT}\""),
+            "before",
+        ),
+        list("no status", "filter: { status: [] }", "filter.status"),
+        list(
+            "a time after another",
+            "filter: { createdFrom: \"2024-03-01T00:00:01Z\", createdTo: \"2024-03-01T00:00:00Z\" }",
+            "filter.createdFrom",
+        ),
+        case(
+            "an unknown status",
+            "{ orders(filter: { status: [LOST] }) { nodes { id } } }",
+            &json!({}),
+            "BAD_USER_INPUT",
+        ),
+        case(
+            "a time that is none",
+            "{ orders(filter: { createdTo: \"now\" }) { nodes { id } } }",
+            &json!({}),
+            "BAD_USER_INPUT",
+        ),
+        case(
+            "a page of 5,000 fields",
+            &too_costly,
+            &json!({}),
+            "QUERY_TOO_COSTLY",
+        ),
+    ]
+}
+
 /// Documents that would cost far more than they look like.
 fn bombs() -> Vec<Case> {
     let bomb = |name, document: &str| case(name, document, &json!({}), "QUERY_TOO_COSTLY");
@@ -188,15 +233,20 @@ async fn every_bad_request_gets_its_code_and_a_hint_twice_the_same_and_appends_n
     let api = Api::start().await;
     api.some_order().await;
     let head = api.head().await;
-    for Case {
-        name,
-        body,
-        code,
-        field,
-    } in orders().into_iter().chain(other_commands()).chain(bombs())
+    let customers = orders().into_iter().chain(other_commands()).chain(bombs());
+    let operators = lists().into_iter().map(|case| (OPERATOR, case));
+    for (
+        key,
+        Case {
+            name,
+            body,
+            code,
+            field,
+        },
+    ) in customers.map(|case| (WEB, case)).chain(operators)
     {
-        let cold = api.post(WEB, body.clone()).await;
-        let warm = api.post(WEB, body).await;
+        let cold = api.post(key, body.clone()).await;
+        let warm = api.post(key, body).await;
         assert_eq!(cold.bytes, warm.bytes, "{name}");
         let error = first_error(&cold);
         assert_eq!(error["extensions"]["code"], code, "{name}: {error}");

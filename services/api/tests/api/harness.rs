@@ -1,6 +1,6 @@
 //! The service in this process, on a data folder of its own.
 
-use std::time::Duration;
+use std::{any::Any, time::Duration};
 
 use axum::{
     Router,
@@ -17,6 +17,7 @@ use tiffin_eventstore::{Append, DatabaseUrl, EventStore, Expected, NewEvent, Pos
 use tiffin_order::{Input, Order, OrderId, Status, Workflow, decide};
 use tiffin_proto::Context;
 use tiffin_runtime::{Keys, Lifecycle, Sampler, Secret};
+use tiffin_testkit::Postgres;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -43,8 +44,8 @@ pub(crate) struct Api {
     router: Router,
     lifecycle: Lifecycle,
     url: DatabaseUrl,
-    /// What the database is in, if it is in a folder.
-    folder: Option<TempDir>,
+    /// What the database is in, if it is this service's alone.
+    data: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// What came back.
@@ -64,9 +65,20 @@ impl Api {
         let folder = TempDir::new().unwrap();
         let url = DatabaseUrl::Sqlite(folder.path().to_owned());
         Self {
-            folder: Some(folder),
+            data: Some(Box::new(folder)),
             ..Self::start_on(url, config, nats).await
         }
+    }
+
+    /// One on each database.
+    pub(crate) async fn start_on_both() -> [Self; 2] {
+        let database = Postgres::shared().await.database().await;
+        let url = database.url.parse().unwrap();
+        let postgres = Self {
+            data: Some(Box::new(database)),
+            ..Self::start_on(url, Config::default(), NO_NATS).await
+        };
+        [Self::start().await, postgres]
     }
 
     /// On a database that may be others' too.
@@ -104,7 +116,7 @@ impl Api {
             router,
             lifecycle,
             url,
-            folder: None,
+            data: None,
         }
     }
 
@@ -120,7 +132,7 @@ impl Api {
             router,
             lifecycle,
             url,
-            folder,
+            data,
         } = self;
         drop(router);
         lifecycle.soft.cancel();
@@ -128,9 +140,16 @@ impl Api {
         store.close().await;
         drop(store);
         Self {
-            folder,
+            data,
             ..Self::start_on(url, config, NO_NATS).await
         }
+    }
+
+    /// Stops it, as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        self.lifecycle.soft.cancel();
+        self.lifecycle.finished().await;
+        self.store.close().await;
     }
 
     /// Sends a request as it is.
@@ -181,6 +200,14 @@ impl Api {
             .as_str()
             .unwrap()
             .to_owned()
+    }
+
+    /// Asks the operator's question for a list: its arguments, and what to select of it.
+    pub(crate) async fn list(&self, arguments: &str, selection: &str) -> Value {
+        let query = format!("{{ orders{arguments} {{ {selection} }} }}");
+        let reply = self.graphql(OPERATOR, &query, json!({})).await.json();
+        assert_eq!(reply["errors"], Value::Null, "{query}");
+        reply["data"]["orders"].clone()
     }
 
     pub(crate) async fn order(&self, key: &str, id: &str) -> Reply {

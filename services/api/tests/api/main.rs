@@ -7,6 +7,7 @@ mod bad_input;
 mod cancel;
 mod harness;
 mod idempotency;
+mod list;
 mod overload;
 mod place;
 mod relay;

@@ -1,0 +1,220 @@
+//! The list of orders in SQL: one row for each order, in the generation that is served and in one being built.
+
+use bytes::Bytes;
+use sqlx::{Database, Encode, QueryBuilder, Type};
+use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx};
+use tiffin_order::{OrderId, Status, Version};
+use tiffin_proto::status_to_wire;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// The schema, and its file in SQLite.
+pub(crate) const SCHEMA: &str = "api";
+pub(crate) const MIGRATIONS: Migrations = Migrations {
+    sqlite: &[include_str!("../migrations/sqlite/0001_orders.sql")],
+    postgres: &[include_str!("../migrations/postgres/0001_orders.sql")],
+};
+
+/// Rows of one statement.
+const CHUNK: usize = 500;
+/// Rows of one transaction: the lease, which has the same connection, is to be renewed in between.
+const AT_ONCE: usize = 1_000;
+/// The log's positions whose obsolete rows are deleted at a time.
+const STRETCH: i64 = 5_000;
+
+const LIVE: &str = "SELECT live FROM lists WHERE name = 'orders'";
+
+/// One building of the list from the log's beginning. Only the live one is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Generation(i32);
+
+/// An order as its last visible event shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// Its place in the list: the number of its stream, which rises with the time of creation.
+    pub(crate) number: Position,
+    pub(crate) order: OrderId,
+    pub(crate) status: Status,
+    pub(crate) version: Version,
+    pub(crate) created_at: OffsetDateTime,
+    pub(crate) updated_at: OffsetDateTime,
+    /// The public part of that event.
+    pub(crate) public: Bytes,
+}
+
+/// The tables of `api`.
+#[derive(Clone)]
+pub(crate) struct Tables {
+    derived: Derived,
+}
+
+/// Runs an expression with the transaction of either database.
+macro_rules! either {
+    ($tx:expr, $it:ident => $body:expr) => {
+        match $tx {
+            Tx::Sqlite($it) => $body,
+            Tx::Postgres($it) => $body,
+        }
+    };
+}
+
+mod page;
+
+pub(crate) use page::{Entry, Look, Part};
+
+impl Generation {
+    /// The name of its checkpoint.
+    fn name(self) -> String {
+        format!("orders-{}", self.0)
+    }
+}
+
+impl Tables {
+    pub(crate) fn new(derived: Derived) -> Self {
+        Self { derived }
+    }
+
+    /// The generation that is served.
+    pub(crate) async fn live(&self) -> Result<Generation, DerivedError> {
+        let mut tx = self.derived.read().await?;
+        let live = either!(&mut tx, tx => sqlx::query_scalar(LIVE).fetch_one(&mut **tx).await)?;
+        Ok(Generation(live))
+    }
+
+    /// How far a generation has come.
+    pub(crate) async fn checkpoint(&self, generation: Generation) -> Result<Cursor, DerivedError> {
+        Ok(self.derived.checkpoint(&generation.name()).await?.cursor)
+    }
+
+    /// Moves a generation on from one cursor to another, with what changed in between; fails with `Fenced` if somebody
+    /// else has moved it, or if it is obsolete.
+    pub(crate) async fn advance(
+        &self,
+        generation: Generation,
+        rows: &[Row],
+        from: &Cursor,
+        to: Cursor,
+    ) -> Result<(), DerivedError> {
+        let to = Checkpoint {
+            cursor: to,
+            note: Bytes::new(),
+        };
+        let mut tx = self.write(generation, rows).await?;
+        Derived::advance(&mut tx, &generation.name(), from, &to).await?;
+        tx.commit().await
+    }
+
+    /// Writes rows, and leaves the last transaction open. Rows that are written twice do no harm.
+    async fn write(&self, generation: Generation, mut rows: &[Row]) -> Result<Tx, DerivedError> {
+        loop {
+            let (now, later) = rows.split_at(rows.len().min(AT_ONCE));
+            let mut tx = self.derived.begin().await?;
+            either!(&mut tx, tx => for chunk in now.chunks(CHUNK) {
+                upsert(generation, chunk).build().persistent(false).execute(&mut **tx).await?;
+            });
+            if later.is_empty() {
+                return Ok(tx);
+            }
+            tx.commit().await?;
+            rows = later;
+        }
+    }
+
+    /// Serves a new generation, which is empty, in place of all there are.
+    pub(crate) async fn begin_anew(&self) -> Result<(), DerivedError> {
+        const SQL: &str =
+            "UPDATE lists SET live = COALESCE(building, live) + 1, building = NULL WHERE name = 'orders'";
+        let mut tx = self.derived.begin().await?;
+        either!(&mut tx, tx => sqlx::query(SQL).execute(&mut **tx).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// Deletes what obsolete generations have left, in small transactions.
+    pub(crate) async fn clear(&self) -> Result<(), DerivedError> {
+        while let Some((generation, first, last)) = self.obsolete().await? {
+            let mut low = first;
+            while low <= last {
+                self.delete(generation, low, low + STRETCH).await?;
+                low += STRETCH;
+            }
+        }
+        Ok(())
+    }
+
+    /// An obsolete generation that has rows, and the numbers of the first and the last.
+    pub(crate) async fn obsolete(&self) -> Result<Option<(Generation, i64, i64)>, DerivedError> {
+        const FIRST: &str = "SELECT generation, number FROM orders \
+             WHERE generation < (SELECT live FROM lists WHERE name = 'orders') ORDER BY generation, number LIMIT 1";
+        const LAST: &str =
+            "SELECT number FROM orders WHERE generation = $1 ORDER BY generation DESC, number DESC LIMIT 1";
+        let mut tx = self.derived.read().await?;
+        either!(&mut tx, tx => {
+            let Some((generation, first)) = sqlx::query_as(FIRST).fetch_optional(&mut **tx).await? else {
+                return Ok(None);
+            };
+            let last = sqlx::query_scalar(LAST).bind(generation).fetch_one(&mut **tx).await?;
+            Ok(Some((Generation(generation), first, last)))
+        })
+    }
+
+    async fn delete(&self, generation: Generation, low: i64, high: i64) -> Result<(), DerivedError> {
+        const ROWS: &str = "DELETE FROM orders WHERE generation = $1 AND number >= $2 AND number < $3";
+        const CHECKPOINT: &str = "DELETE FROM checkpoints WHERE name = $1";
+        let mut tx = self.derived.begin().await?;
+        either!(&mut tx, tx => {
+            // Whoever still follows it is fenced off.
+            sqlx::query(CHECKPOINT).bind(generation.name()).execute(&mut **tx).await?;
+            sqlx::query(ROWS).bind(generation.0).bind(low).bind(high).execute(&mut **tx).await?;
+        });
+        tx.commit().await
+    }
+}
+
+/// Orders never go back, whoever writes them.
+fn upsert<DB: Database>(generation: Generation, rows: &[Row]) -> QueryBuilder<DB>
+where
+    Uuid: for<'q> Encode<'q, DB> + Type<DB>,
+    i32: for<'q> Encode<'q, DB> + Type<DB>,
+    i64: for<'q> Encode<'q, DB> + Type<DB>,
+    Vec<u8>: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    let mut sql = QueryBuilder::new(
+        "INSERT INTO orders (generation, number, order_id, status, version, created_at, updated_at, public) ",
+    );
+    sql.push_values(rows, |mut values, row| {
+        values
+            .push_bind(generation.0)
+            .push_bind(number(row.number))
+            .push_bind(row.order.uuid())
+            .push_bind(status_to_wire(row.status) as i32)
+            .push_bind(version(row.version))
+            .push_bind(micros(row.created_at))
+            .push_bind(micros(row.updated_at))
+            .push_bind(row.public.to_vec());
+    });
+    sql.push(
+        " ON CONFLICT (generation, number) DO UPDATE SET status = excluded.status, version = excluded.version, \
+         updated_at = excluded.updated_at, public = excluded.public WHERE orders.version < excluded.version",
+    );
+    sql
+}
+
+fn version(version: Version) -> i32 {
+    i32::try_from(version.get()).unwrap_or(i32::MAX)
+}
+
+fn micros(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos().div_euclid(1000)).unwrap_or(i64::MAX)
+}
+
+fn time_of(micros: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn place(number: i64) -> Position {
+    Position(u64::try_from(number).unwrap_or_default())
+}
+
+fn number(position: Position) -> i64 {
+    i64::try_from(position.0).unwrap_or(i64::MAX)
+}
