@@ -51,6 +51,29 @@ pub(crate) struct Server {
     api_key: Secret,
 }
 
+/// Where the server is, for what its customers may not ask.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Staff {
+    #[command(flatten)]
+    server: Server,
+    /// The operator's key; without one the API key.
+    #[arg(long, env = "TIFFIN_OPERATOR_KEY", value_name = "KEY", hide_env_values = true)]
+    operator_key: Option<Secret>,
+}
+
+impl Staff {
+    /// The server, asked by whoever has the best key.
+    pub(crate) fn server(self) -> Server {
+        match self.operator_key {
+            Some(api_key) => Server {
+                api_key,
+                ..self.server
+            },
+            None => self.server,
+        }
+    }
+}
+
 impl Server {
     /// Runs a query or a mutation and returns its `data`.
     pub(crate) async fn run(&self, query: &str, variables: &Value) -> Result<Value, Failure> {
@@ -95,7 +118,7 @@ impl Server {
     ) -> Result<RequestBuilder, Failure> {
         let key = self.api_key.expose();
         if key.is_empty() || !key.chars().all(|letter| letter.is_ascii_graphic()) {
-            let rule = "TIFFIN_API_KEY: a key has printable ASCII characters and no blanks";
+            let rule = "An API key has printable ASCII characters and no blanks";
             return Err(Failure::new(Exit::Usage, rule));
         }
         let client = client.build().map_err(Failure::fault)?;

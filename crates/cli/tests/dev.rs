@@ -114,6 +114,49 @@ async fn an_order_is_placed_watched_to_its_end_and_looked_at() {
 }
 
 #[tokio::test]
+async fn the_operator_lists_orders_by_status_and_time_and_customers_do_not() {
+    let dev = dev().await;
+    let place = || {
+        let placed = dev.run(&["--json", "order", "place", "Dal", "--watch"]);
+        lines(&placed)[0].clone()
+    };
+    let (first, second) = (place(), place());
+    let key = fs::read_to_string(dev.data.join("operator.key")).unwrap();
+    let list = |arguments: &[&str]| {
+        let all = [
+            &["--json", "order", "list", "--operator-key", key.trim()],
+            arguments,
+        ]
+        .concat();
+        let output = dev.run(&all);
+        assert!(output.status.success(), "{}", said(&output));
+        let ids = lines(&output).into_iter().map(|order| order["id"].clone());
+        ids.collect::<Vec<_>>()
+    };
+    let (old, new) = (first["id"].clone(), second["id"].clone());
+    eventually!(list(&["--status", "delivered"]), |ids| *ids
+        == [new.clone(), old.clone()]);
+    assert_eq!(list(&["--limit", "1"]), [new.clone()]);
+    assert_eq!(list(&["--status", "PENDING,CANCELLED"]), Vec::<Value>::new());
+    let at = second["createdAt"].as_str().unwrap();
+    assert_eq!(list(&["--from", at]), [new.clone()]);
+    assert_eq!(list(&["--to", at]), [old]);
+
+    let shown = dev.run(&["order", "list", "--operator-key", key.trim()]);
+    let expected = format!("{at} {} DELIVERED\n", new.as_str().unwrap());
+    assert!(String::from_utf8_lossy(&shown.stdout).starts_with(&expected));
+    assert_eq!(dev.run(&["order", "list"]).status.code(), Some(4));
+    assert_eq!(
+        dev.run(&["order", "list", "--status", "LOST"]).status.code(),
+        Some(2)
+    );
+    assert_eq!(
+        dev.run(&["order", "list", "--from", "yesterday"]).status.code(),
+        Some(2)
+    );
+}
+
+#[tokio::test]
 async fn each_kind_of_failure_has_its_exit_code() {
     let dev = dev().await;
     let code = |arguments: &[&str]| dev.run(arguments).status.code();

@@ -3,6 +3,7 @@
 mod cancel;
 mod events;
 mod get;
+mod list;
 mod place;
 mod watch;
 
@@ -17,6 +18,8 @@ pub(crate) enum Command {
     Place(place::Settings),
     /// Shows an order with everything that happened to it.
     Get(get::Settings),
+    /// Shows orders, the newest first; for staff.
+    List(list::Settings),
     /// Shows an order's state and then every change until it is finished; goes on by itself after a lost connection.
     Watch(watch::Settings),
     /// Cancels an order that is not yet on its way.
@@ -27,6 +30,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Result<(), Failure> {
     match command {
         Command::Place(settings) => place::run(settings, json).await,
         Command::Get(settings) => get::run(settings, json).await,
+        Command::List(settings) => list::run(settings, json).await,
         Command::Watch(settings) => watch::run(settings, json).await,
         Command::Cancel(settings) => cancel::run(settings, json).await,
     }
