@@ -80,6 +80,10 @@ fn lines(output: &Output) -> Vec<Value> {
         .collect()
 }
 
+fn id(order: &Value) -> String {
+    order["id"].as_str().expect("an order").to_owned()
+}
+
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -122,7 +126,7 @@ async fn the_operator_lists_orders_by_status_and_time_and_customers_do_not() {
     };
     let (first, second) = (place(), place());
     let key = fs::read_to_string(dev.data.join("operator.key")).unwrap();
-    let list = |arguments: &[&str]| {
+    let list = |arguments: &[&str]| -> Vec<String> {
         let all = [
             &["--json", "order", "list", "--operator-key", key.trim()],
             arguments,
@@ -130,20 +134,18 @@ async fn the_operator_lists_orders_by_status_and_time_and_customers_do_not() {
         .concat();
         let output = dev.run(&all);
         assert!(output.status.success(), "{}", said(&output));
-        let ids = lines(&output).into_iter().map(|order| order["id"].clone());
-        ids.collect::<Vec<_>>()
+        lines(&output).iter().map(id).collect()
     };
-    let (old, new) = (first["id"].clone(), second["id"].clone());
-    eventually!(list(&["--status", "delivered"]), |ids| *ids
-        == [new.clone(), old.clone()]);
-    assert_eq!(list(&["--limit", "1"]), [new.clone()]);
-    assert_eq!(list(&["--status", "PENDING,CANCELLED"]), Vec::<Value>::new());
+    let (old, new) = (id(&first), id(&second));
+    eventually!(list(&["--status", "delivered"]), |ids| *ids == [&*new, &*old]);
+    assert_eq!(list(&["--limit", "1"]), [&*new]);
+    assert_eq!(list(&["--status", "PENDING,CANCELLED"]), Vec::<String>::new());
     let at = second["createdAt"].as_str().unwrap();
-    assert_eq!(list(&["--from", at]), [new.clone()]);
-    assert_eq!(list(&["--to", at]), [old]);
+    assert_eq!(list(&["--from", at]), [&*new]);
+    assert_eq!(list(&["--to", at]), [&*old]);
 
     let shown = dev.run(&["order", "list", "--operator-key", key.trim()]);
-    let expected = format!("{at} {} DELIVERED\n", new.as_str().unwrap());
+    let expected = format!("{at} {new} DELIVERED\n");
     assert!(String::from_utf8_lossy(&shown.stdout).starts_with(&expected));
     assert_eq!(dev.run(&["order", "list"]).status.code(), Some(4));
     assert_eq!(
