@@ -23,7 +23,7 @@ pub use engine::Engine;
 pub use error::{Code, Refusal};
 pub use http::nothing_here;
 pub use limits::Limits;
-pub use reply::{render, render_errors};
+pub use reply::render;
 pub use request::GraphqlRequest;
 pub use session::{ApiKeys, Authenticate, Session};
 pub use settings::{Origins, Settings, StreamSettings};

@@ -24,7 +24,7 @@ pub fn render(mut response: Response, errors: usize) -> Bytes {
 }
 
 /// The reply to a request that was not executed.
-pub fn render_errors(found: Vec<ServerError>, errors: usize) -> Bytes {
+pub(crate) fn render_errors(found: Vec<ServerError>, errors: usize) -> Bytes {
     json(&Reply {
         errors: &finished(found, errors),
         data: None,

@@ -7,7 +7,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use crate::{Fact, Open, Owner, Products, Reason, Status, Transition, Version, WorkflowId};
 
 /// How long after its creation an order starts if nobody starts it sooner.
-pub const START_WITHIN: Duration = Duration::from_secs(2);
+const START_WITHIN: Duration = Duration::from_secs(2);
 
 /// An order as far as its events tell.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::{ops::Deref, sync::Arc};
 use crate::{InvalidInput, Problem, text};
 
 /// The most products that one order may have.
-pub const MAX_PRODUCTS: usize = 100;
+pub(crate) const MAX_PRODUCTS: usize = 100;
 /// The most bytes of UTF-8 that all names of one order may have together.
-pub const MAX_NAMES_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_NAMES_BYTES: usize = 8 * 1024;
 pub(crate) const MAX_NAME_CHARS: usize = 200;
 pub(crate) const MAX_QUANTITY: u16 = 1000;
 
