@@ -34,13 +34,15 @@ pub(crate) fn with_credentials(options: ConnectOptions, servers: &[ServerAddr]) 
     }
 }
 
-/// The URL as it may be shown.
-pub(crate) fn without_credentials(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
+/// The URL, or several with commas between them, as it may be shown.
+pub fn without_credentials(urls: &str) -> String {
+    let shown = |url: &str| match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, server))) => format!("{scheme}://{server}"),
         (None, Some((_, server))) => server.to_owned(),
         (_, None) => url.to_owned(),
-    }
+    };
+    let shown: Vec<_> = urls.split(',').map(str::trim).map(shown).collect();
+    shown.join(",")
 }
 
 #[cfg(test)]

@@ -17,9 +17,8 @@ pub(crate) struct Complaints {
 impl Complaints {
     /// About the servers of a URL, or of several with commas between them.
     pub(crate) fn about(urls: &str) -> Self {
-        let servers: Vec<_> = urls.split(',').map(str::trim).map(without_credentials).collect();
         Self {
-            servers: servers.join(",").into(),
+            servers: without_credentials(urls).into(),
             last: Arc::default(),
         }
     }

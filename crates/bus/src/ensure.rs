@@ -12,7 +12,7 @@ use crate::spec::{ConsumerSpec, StreamSpec, version_of};
 
 /// Why a stream or a consumer could not be ensured; tried again later.
 #[derive(Debug, thiserror::Error)]
-pub enum EnsureError {
+pub(crate) enum EnsureError {
     /// The stream could not be read.
     #[error("cannot read the stream: {0}")]
     Stream(#[from] GetStreamError),

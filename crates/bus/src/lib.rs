@@ -22,12 +22,12 @@ mod request;
 mod service;
 mod spec;
 
+pub use address::without_credentials;
 pub use announce::announce_commits;
 pub use bus::Bus;
 pub use connection::{Config, ConfigError, State};
 pub use consumer::{Delivery, PullConsumer};
 pub use core::{CoreMessage, CoreSubscription, SendError};
-pub use ensure::EnsureError;
 pub use feed::{Feed, FeedItem};
 pub use message::{EVENT_ID, Headers, Message, POSITION};
 pub use relay::{Relay, RelayConfig};

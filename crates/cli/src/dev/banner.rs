@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::json;
+use tiffin_bus::without_credentials;
 use tiffin_runtime::Secret;
 
 use super::operator;
@@ -44,7 +45,7 @@ impl Banner {
             "webSocket": format!("{}/graphql/ws", base.replacen("http", "ws", 1)),
             "serverSentEvents": format!("{base}/graphql/stream"),
             "admin": format!("http://{}", reachable(self.admin)),
-            "nats": self.nats_without_credentials(),
+            "nats": without_credentials(&self.nats),
             "natsReached": self.nats_reached,
             "database": self.database,
             "data": self.data,
@@ -61,7 +62,7 @@ impl Banner {
         let program = env::args().next().unwrap_or_else(|| "tiffin".to_owned());
         let header = quoted(&format!("x-api-key: {key}"));
         let headers = format!("-H {header} -H 'content-type: application/json'");
-        let nats = self.nats_without_credentials();
+        let nats = without_credentials(&self.nats);
         format!(
             r#"
 Tiffin is running. This is for development: everybody on this machine can read everything.
@@ -120,15 +121,6 @@ Ctrl-C stops everything.
     fn base(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}", reachable(self.address))
-    }
-
-    fn nats_without_credentials(&self) -> String {
-        let url = |text: &str| match (text.split_once("://"), text.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
-            (None, Some((_, host))) => host.to_owned(),
-            (_, None) => text.to_owned(),
-        };
-        self.nats.split(',').map(url).collect::<Vec<_>>().join(",")
     }
 }
 
