@@ -21,6 +21,42 @@ pub enum JsonError {
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("the build wrote valid descriptors"));
 
+/// The language that a request is written in, and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// What the messages are defined in.
+    Protobuf,
+    /// What people write by hand.
+    Json,
+}
+
+impl Language {
+    /// The language of a request: JSON is an object.
+    pub fn of(request: &[u8]) -> Self {
+        if request.first() == Some(&b'{') {
+            Self::Json
+        } else {
+            Self::Protobuf
+        }
+    }
+
+    /// Reads a message.
+    pub fn read<M: Message + Name + Default>(self, bytes: &[u8]) -> Result<M, JsonError> {
+        match self {
+            Self::Protobuf => Ok(M::decode(bytes)?),
+            Self::Json => from_json(bytes),
+        }
+    }
+
+    /// Writes a message.
+    pub fn write<M: Message + Name>(self, message: &M) -> Result<Vec<u8>, JsonError> {
+        match self {
+            Self::Protobuf => Ok(message.encode_to_vec()),
+            Self::Json => to_json(message),
+        }
+    }
+}
+
 fn descriptor<M: Name>() -> MessageDescriptor {
     POOL.get_message_by_name(&M::full_name())
         .expect("the build wrote the descriptor of each message")

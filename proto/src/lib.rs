@@ -12,7 +12,7 @@ pub use decode::{
     DecodeError, Envelope, apply, decode_fact, note, parked_message, public, recorded, workflow,
 };
 pub use encode::{Context, Encoded, encode, encode_parked_message, encode_workflow};
-pub use json::{JsonError, from_json, to_json};
+pub use json::{JsonError, Language, from_json, to_json};
 pub use message::{cancel_reason, order_message, public_order};
 pub use words::{kind, reason_from_wire, status_from_wire, status_to_wire};
 

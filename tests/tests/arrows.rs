@@ -107,7 +107,7 @@ fn nats_and_sql_are_used_where_they_belong() {
         crates.map(|(name, _)| name).collect::<Vec<_>>()
     };
     assert_eq!(users("async-nats"), ["bus"]);
-    assert_eq!(users("sqlx"), ["eventstore", "orders"]);
+    assert_eq!(users("sqlx"), ["api", "eventstore", "orders"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt::Display, process::ExitCode};
 
 use serde_json::{Value, json};
 use tiffin_graphql::ErrorCode;
+use tiffin_proto::v1;
 
 use crate::output;
 
@@ -86,6 +87,18 @@ impl Failure {
             message: text(&error["message"]).unwrap_or_else(|| format!("the server refused it: {errors}")),
             hint: text(&error["extensions"]["hint"]),
             code: code.map_or(exit.code().into(), Cow::Owned),
+            unsent: false,
+        }
+    }
+
+    /// What a service answered over NATS.
+    pub(crate) fn from_service(error: v1::Error) -> Self {
+        let exit = error.code.parse().map_or(Exit::Fault, exit);
+        Self {
+            exit,
+            message: error.message,
+            hint: Some(error.hint).filter(|hint| !hint.is_empty()),
+            code: error.code.into(),
             unsent: false,
         }
     }

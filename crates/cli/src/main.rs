@@ -5,8 +5,10 @@ mod dev;
 mod failure;
 mod keys;
 mod migrate;
+mod operations;
 mod order;
 mod output;
+mod rebuild;
 mod server;
 
 use std::process::ExitCode;
@@ -43,6 +45,9 @@ enum Command {
     Order(order::Command),
     /// Reads one message of the bus on standard input and prints it as JSON, for `nats sub --translate`.
     Decode,
+    /// Has what is derived from the log of events built anew.
+    #[command(subcommand, arg_required_else_help = false)]
+    Rebuild(rebuild::Command),
     /// Makes API keys.
     #[command(subcommand, arg_required_else_help = false)]
     Keys(keys::Command),
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
         Command::Dev(settings) => return dev::run(*settings, json),
         Command::Order(command) => wait_for(order::run(command, json)),
         Command::Decode => decode::run(),
+        Command::Rebuild(command) => wait_for(rebuild::run(command, json)),
         Command::Keys(command) => keys::run(&command, json),
         Command::Migrate(settings) => wait_for(migrate::run(settings, json)),
     };

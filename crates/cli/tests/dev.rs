@@ -54,6 +54,7 @@ impl Dev {
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = command(TIFFIN);
         command.args(arguments).env("TIFFIN_SERVER", self.service.url());
+        command.env("TIFFIN_NATS_URL", format!("nats://{}", self.nats));
         command.output().expect("tiffin can be started")
     }
 
@@ -155,6 +156,38 @@ async fn the_operator_lists_orders_by_status_and_time_and_customers_do_not() {
     assert_eq!(
         dev.run(&["order", "list", "--from", "yesterday"]).status.code(),
         Some(2)
+    );
+}
+
+#[tokio::test]
+async fn the_list_of_orders_is_built_anew_and_is_the_same() {
+    let dev = dev().await;
+    dev.run(&["order", "place", "Dal", "--watch"]);
+    let key = fs::read_to_string(dev.data.join("operator.key")).unwrap();
+    let list = || {
+        let listed = dev.run(&["order", "list", "--operator-key", key.trim()]);
+        String::from_utf8(listed.stdout).unwrap()
+    };
+    let before = eventually!(list(), |list| list.contains("DELIVERED"));
+    let rebuilt = dev.run(&["rebuild", "orders"]);
+    let text = String::from_utf8_lossy(&rebuilt.stdout);
+    assert!(
+        text.starts_with("orders: built anew from 7 events in "),
+        "{text}{}",
+        said(&rebuilt)
+    );
+    assert_eq!(list(), before);
+    let rebuilt = dev.run(&["--json", "rebuild", "orders"]);
+    let line = &lines(&rebuilt)[0];
+    assert_eq!(line["rebuilt"], "orders");
+    // An order of four waits, and its workflow.
+    assert_eq!(line["events"], 7);
+    assert!(said(&rebuilt).is_empty());
+    assert_eq!(
+        dev.run(&["rebuild", "orders", "--nats-url", "nats://127.0.0.1:1"])
+            .status
+            .code(),
+        Some(5)
     );
 }
 

@@ -5,9 +5,11 @@ use prost::{Message, Name};
 use prost_types::{Duration, Timestamp};
 use tiffin_proto::v1::{
     CancelOrderRequest, CancelOrderResponse, Cancelled, Cause, Created, Envelope, Error, Event, EventData,
-    EventMetadata, Fact, GetOrderRequest, GetOrderResponse, MessageParked, OpenStep, Order, OrderCreated,
-    OrderParked, OrderStatus, OrderUpdated, Parked, Personal, Product, Reason, Started, Step, Transition,
-    WorkflowDefined, cancel_order_response, event, fact, get_order_response,
+    EventMetadata, Fact, GetOrderRequest, GetOrderResponse, GetRebuildingRequest, GetRebuildingResponse,
+    MessageParked, OpenStep, Order, OrderCreated, OrderParked, OrderStatus, OrderUpdated, Parked, Personal,
+    Product, Reason, RebuildOrdersRequest, RebuildOrdersResponse, Rebuilding, Started, Step, Transition,
+    WorkflowDefined, cancel_order_response, event, fact, get_order_response, get_rebuilding_response,
+    rebuild_orders_response,
 };
 
 const ID: &str = "0198c5a0-7b1e-7c3a-9f5e-3b1f0d9a4c21";
@@ -243,9 +245,38 @@ fn requests() -> Vec<Sample> {
     ]
 }
 
+fn lists() -> Vec<Sample> {
+    let rebuilding = Rebuilding {
+        id: 7,
+        done: true,
+        events: 41_000,
+        of: 1_000_000,
+    };
+    let begun = |result| RebuildOrdersResponse { result: Some(result) };
+    let come = |result| GetRebuildingResponse { result: Some(result) };
+    vec![
+        sample("", rebuilding),
+        sample("", RebuildOrdersRequest {}),
+        sample("", GetRebuildingRequest { id: 7 }),
+        sample(
+            "rebuilding",
+            begun(rebuild_orders_response::Result::Rebuilding(rebuilding)),
+        ),
+        sample("error", begun(rebuild_orders_response::Result::Error(error()))),
+        sample(
+            "rebuilding",
+            come(get_rebuilding_response::Result::Rebuilding(rebuilding)),
+        ),
+        sample("error", come(get_rebuilding_response::Result::Error(error()))),
+    ]
+}
+
 /// Every sample: of a message with a choice, one for each.
 pub(crate) fn samples() -> Vec<Sample> {
-    let mut samples: Vec<_> = [plain(), log(), requests()].into_iter().flatten().collect();
+    let mut samples: Vec<_> = [plain(), log(), requests(), lists()]
+        .into_iter()
+        .flatten()
+        .collect();
     for (variant, fact) in facts() {
         match fact.clone() {
             fact::Fact::Created(message) => samples.push(sample("", message)),

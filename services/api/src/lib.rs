@@ -9,6 +9,7 @@ mod metrics;
 mod orders;
 mod place;
 mod relay;
+mod requests;
 mod serve;
 mod settings;
 mod start;

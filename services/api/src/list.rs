@@ -5,12 +5,14 @@ mod follow;
 mod lag;
 mod metrics;
 mod page;
+mod rebuild;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{error::Error, sync::Arc, time::Duration};
 
-use tiffin_eventstore::{DerivedError, EventStore, Lease};
+use tiffin_eventstore::{EventStore, Lease};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use metrics::ListMetrics;
@@ -19,14 +21,16 @@ use crate::tables::Tables;
 
 /// The pause after a fault of the database.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often it is looked for what is obsolete.
-const CLEAR: Duration = Duration::from_mins(1);
 
 /// Keeps the list.
 pub(crate) struct List {
     pub(crate) store: EventStore,
     pub(crate) tables: Tables,
     pub(crate) metrics: ListMetrics,
+    /// Somebody wants the list to be built anew.
+    pub(crate) wanted: Arc<Notify>,
+    /// Another generation is served than before.
+    pub(crate) replaced: Notify,
 }
 
 impl List {
@@ -48,21 +52,10 @@ impl List {
     }
 
     async fn keep(&self) {
-        tokio::join!(self.follow(), self.clear(), self.report_lag());
+        tokio::join!(self.follow(), self.rebuild(), self.report_lag());
     }
 
-    /// Deletes what is obsolete, now and then.
-    async fn clear(&self) {
-        let mut ticks = tokio::time::interval(CLEAR);
-        loop {
-            ticks.tick().await;
-            if let Err(error) = self.tables.clear().await {
-                self.rest("obsolete lists could not be deleted", &error).await;
-            }
-        }
-    }
-
-    async fn rest(&self, what: &str, error: &DerivedError) {
+    async fn rest(&self, what: &str, error: &(dyn Error + Sync)) {
         tracing::warn!(%error, "{what}");
         tokio::time::sleep(PAUSE).await;
     }

@@ -10,10 +10,11 @@ use axum::{
 };
 use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, Relay, RelayConfig};
-use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, MigrateError, OpenError};
+use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, Lease, MigrateError, OpenError};
 use tiffin_graphql::{Caller, Ports, Principal};
 use tiffin_graphql_transport::{ApiKeys, Engine, Session, Transport};
 use tiffin_runtime::{Holder, Keys, Lifecycle, Sampler};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     metrics::Metrics,
     orders::Orders,
     relay,
+    requests::{self, Rebuilds},
     tables::{MIGRATIONS, SCHEMA, Tables},
 };
 
@@ -75,13 +77,7 @@ pub async fn start(
     let holder = format!("api-{}", Uuid::now_v7());
     let lease = derived.lease("api", holder, &lifecycle.tracker, lifecycle.soft.clone());
     let tables = Tables::new(derived.clone());
-    let list = List {
-        store: store.clone(),
-        tables: tables.clone(),
-        metrics: ListMetrics::default(),
-    };
-    list.metrics.register(registry);
-    lifecycle.spawn("list of orders", list.lead(lease.clone(), lifecycle.soft.clone()));
+    keep_list(&store, &tables, &bus, lease.clone(), lifecycle, registry);
     let relaying = RelayConfig {
         name: "order-created",
         stream: relay::stream(config.stream_replicas),
@@ -125,6 +121,35 @@ pub async fn start(
     let transport = Transport::new(engine, Arc::new(callers), tracker, stop);
     transport.register(registry.sub_registry_with_prefix("tiffin_api"));
     Ok(transport.http().route("/", get(about)))
+}
+
+/// Keeps the list of orders while the lease is held, and answers those who want it built anew.
+fn keep_list(
+    store: &EventStore,
+    tables: &Tables,
+    bus: &Bus,
+    lease: Lease,
+    lifecycle: &Lifecycle,
+    registry: &mut Registry,
+) {
+    let (store, tables, wanted) = (store.clone(), tables.clone(), Arc::new(Notify::new()));
+    let rebuilds = Rebuilds {
+        store: store.clone(),
+        tables: tables.clone(),
+        wanted: Arc::clone(&wanted),
+    };
+    let list = List {
+        store,
+        tables,
+        metrics: ListMetrics::default(),
+        wanted,
+        replaced: Notify::new(),
+    };
+    list.metrics.register(registry);
+    let stop = || lifecycle.soft.clone();
+    lifecycle.spawn("list of orders", list.lead(lease, stop()));
+    let serving = tiffin_bus::serve(bus.clone(), requests::spec(&rebuilds), stop());
+    lifecycle.spawn("service api", serving);
 }
 
 /// What whoever opens the address in a browser is told.

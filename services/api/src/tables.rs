@@ -19,14 +19,8 @@ pub(crate) const MIGRATIONS: Migrations = Migrations {
 const CHUNK: usize = 500;
 /// Rows of one transaction: the lease, which has the same connection, is to be renewed in between.
 const AT_ONCE: usize = 1_000;
-/// The log's positions whose obsolete rows are deleted at a time.
-const STRETCH: i64 = 5_000;
 
 const LIVE: &str = "SELECT live FROM lists WHERE name = 'orders'";
-
-/// One building of the list from the log's beginning. Only the live one is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Generation(i32);
 
 /// An order as its last visible event shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,27 +52,15 @@ macro_rules! either {
     };
 }
 
+mod generation;
 mod page;
 
+pub(crate) use generation::Generation;
 pub(crate) use page::{Entry, Look, Part};
-
-impl Generation {
-    /// The name of its checkpoint.
-    fn name(self) -> String {
-        format!("orders-{}", self.0)
-    }
-}
 
 impl Tables {
     pub(crate) fn new(derived: Derived) -> Self {
         Self { derived }
-    }
-
-    /// The generation that is served.
-    pub(crate) async fn live(&self) -> Result<Generation, DerivedError> {
-        let mut tx = self.derived.read().await?;
-        let live = either!(&mut tx, tx => sqlx::query_scalar(LIVE).fetch_one(&mut **tx).await)?;
-        Ok(Generation(live))
     }
 
     /// How far a generation has come.
@@ -118,55 +100,6 @@ impl Tables {
             tx.commit().await?;
             rows = later;
         }
-    }
-
-    /// Serves a new generation, which is empty, in place of all there are.
-    pub(crate) async fn begin_anew(&self) -> Result<(), DerivedError> {
-        const SQL: &str =
-            "UPDATE lists SET live = COALESCE(building, live) + 1, building = NULL WHERE name = 'orders'";
-        let mut tx = self.derived.begin().await?;
-        either!(&mut tx, tx => sqlx::query(SQL).execute(&mut **tx).await.map(drop))?;
-        tx.commit().await
-    }
-
-    /// Deletes what obsolete generations have left, in small transactions.
-    pub(crate) async fn clear(&self) -> Result<(), DerivedError> {
-        while let Some((generation, first, last)) = self.obsolete().await? {
-            let mut low = first;
-            while low <= last {
-                self.delete(generation, low, low + STRETCH).await?;
-                low += STRETCH;
-            }
-        }
-        Ok(())
-    }
-
-    /// An obsolete generation that has rows, and the numbers of the first and the last.
-    pub(crate) async fn obsolete(&self) -> Result<Option<(Generation, i64, i64)>, DerivedError> {
-        const FIRST: &str = "SELECT generation, number FROM orders \
-             WHERE generation < (SELECT live FROM lists WHERE name = 'orders') ORDER BY generation, number LIMIT 1";
-        const LAST: &str =
-            "SELECT number FROM orders WHERE generation = $1 ORDER BY generation DESC, number DESC LIMIT 1";
-        let mut tx = self.derived.read().await?;
-        either!(&mut tx, tx => {
-            let Some((generation, first)) = sqlx::query_as(FIRST).fetch_optional(&mut **tx).await? else {
-                return Ok(None);
-            };
-            let last = sqlx::query_scalar(LAST).bind(generation).fetch_one(&mut **tx).await?;
-            Ok(Some((Generation(generation), first, last)))
-        })
-    }
-
-    async fn delete(&self, generation: Generation, low: i64, high: i64) -> Result<(), DerivedError> {
-        const ROWS: &str = "DELETE FROM orders WHERE generation = $1 AND number >= $2 AND number < $3";
-        const CHECKPOINT: &str = "DELETE FROM checkpoints WHERE name = $1";
-        let mut tx = self.derived.begin().await?;
-        either!(&mut tx, tx => {
-            // Whoever still follows it is fenced off.
-            sqlx::query(CHECKPOINT).bind(generation.name()).execute(&mut **tx).await?;
-            sqlx::query(ROWS).bind(generation.0).bind(low).bind(high).execute(&mut **tx).await?;
-        });
-        tx.commit().await
     }
 }
 

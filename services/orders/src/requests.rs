@@ -7,7 +7,7 @@ use prost::{Message, Name};
 use tiffin_bus::{Endpoint, ServiceError, ServiceRequest, ServiceSpec};
 use tiffin_order::{Actor, Input, InvalidInput, Note, Order, OrderId, Refusal};
 use tiffin_proto::{
-    cancel_reason, from_json, order_message, to_json,
+    Language, cancel_reason, order_message,
     v1::{self, cancel_order_response, get_order_response},
 };
 
@@ -90,12 +90,8 @@ async fn answer<Q: Question, F>(
 where
     F: Future<Output = Result<v1::Order, v1::Error>> + Send,
 {
-    let json = request.payload.first() == Some(&b'{');
-    let question = if json {
-        from_json::<Q>(&request.payload).map_err(|error| error.to_string())
-    } else {
-        Q::decode(request.payload).map_err(|error| error.to_string())
-    };
+    let language = Language::of(&request.payload);
+    let question = language.read(&request.payload);
     let traceparent = request.headers.get("traceparent").map(Arc::from);
     let result = match question {
         Ok(question) => work(question, traceparent).await,
@@ -105,13 +101,13 @@ where
         )),
     };
     let answer = Q::Answer::new(result);
-    if !json {
-        return Ok(answer.encode_to_vec().into());
-    }
-    to_json(&answer).map(Bytes::from).map_err(|error| ServiceError {
-        code: 500,
-        message: error.to_string(),
-    })
+    language
+        .write(&answer)
+        .map(Bytes::from)
+        .map_err(|error| ServiceError {
+            code: 500,
+            message: error.to_string(),
+        })
 }
 
 impl Runner {

@@ -28,15 +28,17 @@ impl List {
             match self.follow_from_checkpoint().await {
                 Err(FollowError::Subscription(SubscribeError::LogReplaced)) => self.begin_anew().await,
                 Err(FollowError::Derived(error)) => self.rest("the list of orders pauses", &error).await,
-                Err(FollowError::Subscription(SubscribeError::Closed)) | Ok(()) => {
+                Ok(()) => {}
+                Err(FollowError::Subscription(SubscribeError::Closed)) => {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
     }
 
+    /// Returns when another generation is served.
     async fn follow_from_checkpoint(&self) -> Result<(), FollowError> {
-        let generation = self.tables.live().await?;
+        let generation = self.tables.generations().await?.live;
         let mut saved = self.tables.checkpoint(generation).await?;
         self.metrics.reached(saved.position);
         let mut subscription = self.store.subscribe(saved);
@@ -53,13 +55,14 @@ impl List {
                     }
                 }
                 _ = ticks.tick() => {}
+                () = self.replaced.notified() => return Ok(()),
             }
             silent = self.write(generation, &mut batch, &mut saved, silent).await?;
         }
     }
 
     /// An event that cannot be read changes nothing: the order is shown as it was.
-    fn push(&self, batch: &mut Batch, event: &RecordedEvent) {
+    pub(super) fn push(&self, batch: &mut Batch, event: &RecordedEvent) {
         if let Err(error) = batch.push(event) {
             tracing::warn!(position = %event.position, stream = %event.stream, %error, "the list passes over an event");
             self.metrics.skipped.inc();

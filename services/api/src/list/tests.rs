@@ -1,20 +1,24 @@
 //! The list over a real log, on both databases.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tempfile::TempDir;
 use tiffin_eventstore::{
     Append, Cursor, DatabaseUrl, Derived, DerivedError, Direction, EventStore, Expected, NewEvent, Position,
-    Revision, Urgency,
+    RecordedEvent, Revision, Urgency,
 };
-use tiffin_order::{Fact, NewFact, Order, OrderId, Owner, Products, Status, Version};
+use tiffin_order::{Fact, NewFact, Order, OrderId, Owner, Products, Reason, Status, Version, evolve};
 use tiffin_proto::Context;
 use tiffin_testkit::{Postgres, eventually};
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{List, ListMetrics};
+use super::{
+    List, ListMetrics,
+    batch::{self, Batch},
+};
 use crate::tables::{Entry, Generation, MIGRATIONS, Part, Row, SCHEMA, Tables};
 
 struct World {
@@ -45,6 +49,8 @@ impl World {
                 store,
                 tables: Tables::new(derived),
                 metrics: ListMetrics::default(),
+                wanted: Arc::default(),
+                replaced: Notify::new(),
             },
             _data: Box::new(data),
         }
@@ -56,7 +62,7 @@ impl World {
 
     /// Puts rows into the generation that is served, as if they came from the beginning of the log.
     async fn put(&self, rows: &[Row]) -> (Generation, Cursor) {
-        let live = self.tables().live().await.unwrap();
+        let live = self.tables().generations().await.unwrap().live;
         let from = self.tables().checkpoint(live).await.unwrap();
         let to = cursor(from.position.0 + 1);
         self.tables().advance(live, rows, &from, to).await.unwrap();
@@ -71,16 +77,76 @@ impl World {
         numbers(self.page(&EVERYTHING).await)
     }
 
-    async fn place(&self, id: OrderId) -> Position {
-        let products = Products::parse([("Dal", 1)]).unwrap();
-        let owner = Owner::parse("web").unwrap();
-        let placed = NewFact::from(Fact::Created { owner, products });
-        let event = tiffin_proto::encode(id, &Order::Absent, &placed, &Context::default());
-        self.append(id, Expected::NoStream, event.data, event.metadata)
+    /// What the log says of every order.
+    async fn fold(&self) -> Vec<Entry> {
+        let events = self
+            .list
+            .store
+            .read_all(Position::START, Direction::Forwards, usize::MAX)
+            .await
+            .unwrap();
+        let mut newest = BTreeMap::new();
+        for row in events.iter().filter_map(|event| batch::row(event).unwrap()) {
+            newest.insert(Reverse(row.number), row);
+        }
+        let entry = |row: Row| Entry {
+            number: row.number,
+            updated_at: row.updated_at,
+            public: row.public.into(),
+        };
+        newest.into_values().map(entry).collect()
+    }
+
+    /// Places two orders and cancels one of them, so often.
+    async fn trade(&self, times: usize) {
+        for _ in 0..times {
+            self.place().await;
+            let placed = self.place().await;
+            self.cancel(&placed).await;
+        }
+    }
+
+    /// Keeps the list until this generation is served.
+    async fn keep_until(&self, generation: Generation) {
+        let live = async || self.tables().generations().await.unwrap().live;
+        tokio::select! {
+            () = self.list.keep() => {}
+            _ = async { eventually!(live().await, |live| *live == generation) } => {}
+        }
+    }
+
+    async fn place(&self) -> Arc<RecordedEvent> {
+        let id = OrderId::new(Uuid::now_v7());
+        self.record(id, &Order::Absent, placed(), Expected::NoStream)
             .await
     }
 
-    async fn append(&self, id: OrderId, expected: Expected, data: Bytes, metadata: Bytes) -> Position {
+    /// Cancels an order that was just placed.
+    async fn cancel(&self, event: &RecordedEvent) {
+        let id = OrderId::from_stream(event.stream.as_str()).unwrap();
+        let order = evolve(Order::Absent, &placed(), event.created_at);
+        let reason = Reason::CancelledByStaff;
+        self.record(
+            id,
+            &order,
+            Fact::Cancelled { reason },
+            Expected::Exact(Revision::FIRST),
+        )
+        .await;
+    }
+
+    async fn record(&self, id: OrderId, order: &Order, fact: Fact, expected: Expected) -> Arc<RecordedEvent> {
+        let event = tiffin_proto::encode(id, order, &NewFact::from(fact), &Context::default());
+        self.append(id, expected, event.data, event.metadata).await
+    }
+
+    async fn append(
+        &self,
+        id: OrderId,
+        expected: Expected,
+        data: Bytes,
+        metadata: Bytes,
+    ) -> Arc<RecordedEvent> {
         let append = Append {
             stream: id.stream().into(),
             expected,
@@ -92,7 +158,14 @@ impl World {
             }],
             urgency: Urgency::Start,
         };
-        self.list.store.append(append).await.unwrap().events[0].stream_no
+        self.list.store.append(append).await.unwrap().events.remove(0)
+    }
+}
+
+fn placed() -> Fact {
+    Fact::Created {
+        owner: Owner::parse("web").unwrap(),
+        products: Products::parse([("Dal", 1)]).unwrap(),
     }
 }
 
@@ -126,6 +199,9 @@ on_both! {
     what_is_obsolete_is_deleted_and_whoever_follows_it_is_stopped,
     a_list_of_another_log_is_made_anew,
     an_event_that_cannot_be_read_is_passed_over_and_counted,
+    a_list_built_anew_while_orders_come_is_what_the_log_says,
+    a_building_that_was_interrupted_goes_on_where_it_was,
+    a_list_that_has_come_further_is_not_replaced,
 }
 
 const EVERYTHING: Part<'_> = Part {
@@ -272,27 +348,117 @@ async fn what_is_obsolete_is_deleted_and_whoever_follows_it_is_stopped(world: Wo
 
 async fn a_list_of_another_log_is_made_anew(world: World) {
     world.put(&[row(50, 1, Status::Paid)]).await;
-    let first = world.place(OrderId::new(Uuid::now_v7())).await;
-    let second = world.place(OrderId::new(Uuid::now_v7())).await;
-    let expected = [second.0, first.0];
+    world.trade(1).await;
+    let expected = world.fold().await;
     tokio::select! {
         () = world.list.follow() => {}
-        _ = async { eventually!(world.numbers().await, |numbers| *numbers == expected) } => {}
+        _ = async { eventually!(world.page(&EVERYTHING).await, |entries| *entries == expected) } => {}
     }
 }
 
 async fn an_event_that_cannot_be_read_is_passed_over_and_counted(world: World) {
-    let id = OrderId::new(Uuid::now_v7());
-    let first = world.place(id).await;
+    let first = world.place().await;
+    let id = OrderId::from_stream(first.stream.as_str()).unwrap();
     let rubbish = Bytes::from_static(b"\x0a\x02\xff\xff");
     world
-        .append(id, Expected::Exact(Revision(0)), rubbish, Bytes::new())
+        .append(id, Expected::Exact(Revision::FIRST), rubbish, Bytes::new())
         .await;
-    let last = world.place(OrderId::new(Uuid::now_v7())).await;
-    let expected = [last.0, first.0];
+    let last = world.place().await;
+    let expected = [last.stream_no.0, first.stream_no.0];
     tokio::select! {
         () = world.list.follow() => {}
         _ = async { eventually!(world.numbers().await, |numbers| *numbers == expected) } => {}
     }
     assert_eq!(world.list.metrics.skipped.get(), 1);
+}
+
+async fn a_list_built_anew_while_orders_come_is_what_the_log_says(world: World) {
+    world.trade(20).await;
+    // The list that is served is wrong.
+    let live = world.tables().generations().await.unwrap().live;
+    let first = world
+        .list
+        .store
+        .read_all(Position::START, Direction::Forwards, 1)
+        .await
+        .unwrap()[0]
+        .cursor();
+    let wrong = [row(1, 9, Status::Paid)];
+    world
+        .tables()
+        .advance(live, &wrong, &Cursor::START, first)
+        .await
+        .unwrap();
+    let generation = world.tables().begin_building().await.unwrap();
+    tokio::join!(world.keep_until(generation), world.trade(20));
+    let expected = world.fold().await;
+    tokio::select! {
+        () = world.list.keep() => {}
+        _ = async { eventually!(world.page(&EVERYTHING).await, |entries| *entries == expected) } => {}
+    }
+    assert_eq!(world.tables().generations().await.unwrap().building, None);
+}
+
+async fn a_building_that_was_interrupted_goes_on_where_it_was(world: World) {
+    let tables = world.tables();
+    world.trade(5).await;
+    let generation = tables.begin_building().await.unwrap();
+    assert_eq!(
+        tables.begin_building().await.unwrap(),
+        generation,
+        "there is one at a time"
+    );
+    let events = world
+        .list
+        .store
+        .read_all(Position::START, Direction::Forwards, 7)
+        .await
+        .unwrap();
+    let mut batch = Batch::new(Cursor::START);
+    for event in &events {
+        batch.push(event).unwrap();
+    }
+    let mark = row(1, 9, Status::Paid);
+    let mut rows = batch.take();
+    rows[0] = mark.clone();
+    tables
+        .advance(generation, &rows, &Cursor::START, batch.reached())
+        .await
+        .unwrap();
+    world.keep_until(generation).await;
+    let mut expected = world.fold().await;
+    let first = expected.last_mut().unwrap();
+    (first.updated_at, first.public) = (mark.updated_at, mark.public.into());
+    assert_eq!(
+        world.page(&EVERYTHING).await,
+        expected,
+        "what was written before was not written again"
+    );
+}
+
+async fn a_list_that_has_come_further_is_not_replaced(world: World) {
+    let tables = world.tables();
+    let generation = tables.begin_building().await.unwrap();
+    world.put(&[row(1, 1, Status::Paid)]).await;
+    world.put(&[row(2, 1, Status::Paid)]).await;
+    let replaced = tables
+        .replace(generation, &[row(1, 1, Status::Paid)], &Cursor::START, cursor(1))
+        .await
+        .unwrap();
+    assert!(!replaced);
+    assert_eq!(world.numbers().await, [2, 1]);
+    let rest = [row(2, 2, Status::Preparing)];
+    assert!(
+        tables
+            .replace(generation, &rest, &cursor(1), cursor(2))
+            .await
+            .unwrap()
+    );
+    assert_eq!(world.numbers().await, [2, 1]);
+    assert_eq!(tables.generations().await.unwrap().live, generation);
+    let again = tables
+        .replace(generation, &[], &cursor(2), cursor(2))
+        .await
+        .unwrap();
+    assert!(!again, "it is no building any more");
 }

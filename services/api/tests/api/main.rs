@@ -10,5 +10,6 @@ mod idempotency;
 mod list;
 mod overload;
 mod place;
+mod rebuild;
 mod relay;
 mod replicas;
