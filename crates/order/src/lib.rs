@@ -15,7 +15,7 @@ pub use decide::{Input, Refusal, decide};
 pub use fact::{Cause, Fact, NewFact, Open, Transition};
 pub use id::{Actor, IdempotencyKey, OrderId, Owner};
 pub use invalid::{InvalidInput, Problem};
-pub use order::{Details, Order, evolve};
+pub use order::{Details, Order, after, evolve};
 pub use product::{Product, ProductName, Products, Quantity};
 pub use status::{Reason, Status, Version};
 pub use text::Note;

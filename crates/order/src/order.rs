@@ -184,7 +184,8 @@ fn moved(details: Details, workflow: WorkflowId, transition: &Transition, at: Of
     }
 }
 
-fn after(start: OffsetDateTime, wait: Duration) -> OffsetDateTime {
+/// The time `wait` after `start`; one that no calendar holds becomes the last that it does.
+pub fn after(start: OffsetDateTime, wait: Duration) -> OffsetDateTime {
     time::Duration::try_from(wait)
         .ok()
         .and_then(|wait| start.checked_add(wait))

@@ -10,7 +10,7 @@ use tiffin_order::OrderId;
 use time::OffsetDateTime;
 
 /// An order that one placed so much later overtook waits for something else than its turn.
-const OVERTAKEN: Duration = Duration::from_mins(1);
+const OVERTAKEN: time::Duration = time::Duration::MINUTE;
 
 /// Orders waiting to be taken up. An order is taken up with the second event of its stream, whatever that is: a
 /// start, a cancellation, or being parked.
@@ -52,7 +52,7 @@ impl Waiting {
     /// An order that was placed at this time is taken up: those that were placed long before it have been overtaken.
     fn overtake(&mut self, placed: OffsetDateTime) {
         while let Some(oldest) = self.placed.first_entry()
-            && *oldest.get() + OVERTAKEN < placed
+            && oldest.get().saturating_add(OVERTAKEN) < placed
         {
             self.overtaken.insert(oldest.remove_entry().0);
         }

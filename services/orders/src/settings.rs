@@ -1,6 +1,6 @@
 //! The settings of the program `tiffin-orders`.
 
-use std::{fs, path::PathBuf};
+use std::{fs, ops::RangeInclusive, path::PathBuf};
 
 use clap::{Args, Parser};
 use tiffin_order::Workflow;
@@ -36,7 +36,7 @@ pub struct SagaSettings {
     /// A `saga.toml` with the steps of every order and how long each waits; without it 30, 5, 10 and 15 seconds.
     #[arg(long, env = "TIFFIN_SAGA", value_name = "PATH")]
     pub saga: Option<PathBuf>,
-    /// Divides every wait: 10 is ten times faster.
+    /// Divides every wait: 10 is ten times faster. From 0.001 to 1000000.
     #[arg(long, env = "TIFFIN_SPEED", value_name = "FACTOR", default_value = "1", value_parser = speed)]
     pub speed: f64,
 }
@@ -63,10 +63,17 @@ impl SagaSettings {
     }
 }
 
+/// The longest wait of a `saga.toml`, 30 days, takes 82 years at the lowest.
+const SPEEDS: RangeInclusive<f64> = 0.001..=1_000_000.0;
+
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(speed) if speed > 0.0 && f64::is_finite(speed) => Ok(speed),
-        _ => Err("not a number above 0".to_owned()),
+        Ok(speed) if SPEEDS.contains(&speed) => Ok(speed),
+        _ => Err(format!(
+            "not a number from {} to {}",
+            SPEEDS.start(),
+            SPEEDS.end()
+        )),
     }
 }
 
@@ -98,10 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn a_speed_is_a_positive_number() {
-        assert_eq!(speed("2.5"), Ok(2.5));
-        for wrong in ["0", "-1", "NaN", "inf", "fast", ""] {
-            assert!(speed(wrong).is_err(), "{wrong}");
+    fn a_speed_is_a_number_from_a_thousandth_to_a_million() {
+        for (text, number) in [("2.5", 2.5), ("0.001", 0.001), ("1000000", 1e6)] {
+            assert_eq!(speed(text), Ok(number));
+        }
+        let message = "not a number from 0.001 to 1000000";
+        for wrong in ["0", "-1", "1e-11", "0.0009", "1000001", "NaN", "inf", "fast", ""] {
+            assert_eq!(speed(wrong), Err(message.to_owned()), "{wrong}");
         }
     }
 }

@@ -199,8 +199,8 @@ impl Runner {
                 None => break wake_at,
             }
         };
-        if let Some(at) = wake_at {
-            self.0.timers.arm(id, self.instant(at));
+        if let Some(at) = wake_at.and_then(|at| self.instant(at)) {
+            self.0.timers.arm(id, at);
         }
     }
 
@@ -238,11 +238,11 @@ impl Runner {
         }
     }
 
-    /// The time on this process' own clock, which measures, at which the database's clock, which names, shows `at`.
-    fn instant(&self, at: OffsetDateTime) -> Instant {
+    /// The time on this process' own clock, which measures, at which the database's clock, which names, shows `at`;
+    /// `None` if this clock never will.
+    fn instant(&self, at: OffsetDateTime) -> Option<Instant> {
         let wait = Duration::try_from(at - self.0.saga.store.now()).unwrap_or_default();
-        let now = Instant::now();
-        now.checked_add(wait).unwrap_or(now)
+        Instant::now().checked_add(wait)
     }
 
     fn active(&self) -> MutexGuard<'_, HashMap<OrderId, VecDeque<Job>>> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tiffin_eventstore::{Cursor, Position, RecordedEvent, Revision};
-use tiffin_order::OrderId;
+use tiffin_order::{OrderId, after};
 use tiffin_proto::{Envelope, kind};
 use time::OffsetDateTime;
 
@@ -17,7 +17,7 @@ pub(super) fn entry(event: &RecordedEvent) -> Option<Entry> {
         Some(Envelope {
             wake_after: Some(wait),
             ..
-        }) => Wants::Wake(event.created_at + *wait),
+        }) => Wants::Wake(after(event.created_at, *wait)),
         Some(_) if &*event.kind == kind::ORDER_PARKED => Wants::Attention,
         Some(_) => Wants::Nothing,
         // Nobody knows what it wants, so somebody has to look: its handler does, and sets it aside.
@@ -128,6 +128,7 @@ mod tests {
 
     /// A log of orders that are placed, started and advanced by hand.
     struct Log {
+        workflow: Workflow,
         position: u64,
         orders: HashMap<u128, (Order, u64)>,
     }
@@ -135,16 +136,16 @@ mod tests {
     impl Log {
         fn new() -> Self {
             Self {
+                workflow: Workflow::parse(include_str!("../../../../saga.toml")).unwrap(),
                 position: 0,
                 orders: HashMap::new(),
             }
         }
 
         fn event(&mut self, number: u128, ms: u64, input: Input) -> RecordedEvent {
-            let workflow = Workflow::parse(include_str!("../../../../saga.toml")).unwrap();
             let (order, revision) = self.orders.remove(&number).unwrap_or((Order::Absent, 0));
             let id = OrderId::new(Uuid::from_u128(number));
-            let new = decide(&order, input, &workflow, at(ms)).unwrap().remove(0);
+            let new = decide(&order, input, &self.workflow, at(ms)).unwrap().remove(0);
             let encoded = encode(id, &order, &new, &Context::default());
             self.orders
                 .insert(number, (evolve(order, &new.fact, at(ms)), revision + 1));
@@ -277,6 +278,16 @@ mod tests {
             ..Log::new().placed(1, 7)
         };
         assert_eq!(entry(&damaged).unwrap().wants, Wants::Wake(at(7)));
+    }
+
+    #[test]
+    fn an_event_that_wants_to_be_woken_after_the_end_of_the_calendar_is_woken_at_its_end() {
+        let mut log = Log::new();
+        log.workflow = log.workflow.sped_up(1e-300);
+        log.placed(1, 0);
+        let started = log.event(1, 100, Input::Start);
+        let end = time::macros::datetime!(9999-12-31 23:59:59.999_999_999 UTC);
+        assert_eq!(entry(&started).unwrap().wants, Wants::Wake(end));
     }
 
     #[test]

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const COOKING: Duration = Duration::from_secs(3);
 const ORDERS: usize = 200;
 
-async fn cancel(bus: &Bus, id: OrderId) -> Verdict {
+pub(crate) async fn cancel(bus: &Bus, id: OrderId) -> Verdict {
     let request = v1::CancelOrderRequest {
         id: id.to_string(),
         note: "too late?".to_owned(),

@@ -3,10 +3,16 @@
 use std::time::{Duration, Instant};
 
 use tiffin_order::Status;
-use tiffin_proto::{Envelope, decode_bus, kind, v1};
+use tiffin_proto::{
+    Envelope, decode_bus, kind,
+    v1::{self, cancel_order_response::Result as Verdict},
+};
 use tiffin_testkit::eventually;
 
-use crate::world::{World, delivered};
+use crate::{
+    cancelling::cancel,
+    world::{World, delivered},
+};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -73,6 +79,23 @@ pub(crate) async fn an_order_that_nobody_announces_starts_by_its_wake_up(world: 
         "the start took the first step along"
     );
     assert!(replica.metric("tiffin_orders_wake_overdue_total") >= 1);
+    replica.stop().await;
+}
+
+pub(crate) async fn a_wait_beyond_the_end_of_the_calendar_holds_up_no_other_order(world: World) {
+    let slow = world.replica_at(1e-300, [1, 0, 0, 0]).await;
+    let stuck = world.place().await;
+    eventually!(within PATIENCE, world.events(&stuck.stream()).await.len(), |events| *events == 2);
+    slow.stop().await;
+    let replica = world.replica([0, 0, 0, 0]).await;
+    // Nobody announces it, so the index has passed the other one when this one is started.
+    let id = world.place().await;
+    world.until(id, Status::Delivered, PATIENCE).await;
+    assert_eq!(world.order(stuck).await.status(), Some(Status::Pending));
+    let Verdict::Order(order) = cancel(&world.bus, stuck).await else {
+        panic!("it can still be cancelled")
+    };
+    assert_eq!(order.status(), v1::OrderStatus::Cancelled);
     replica.stop().await;
 }
 

@@ -47,6 +47,7 @@ on_both! {
         an_order_that_nobody_announces_starts_by_its_wake_up,
         timers_that_came_due_while_everything_was_down_fire_within_two_seconds_of_the_restart,
         an_order_finishes_under_the_workflow_it_was_started_under,
+        a_wait_beyond_the_end_of_the_calendar_holds_up_no_other_order,
         two_replicas_carry_no_order_out_twice,
         unfinished_orders_are_counted,
         orders_start_and_go_on_while_nats_hangs,

@@ -119,6 +119,11 @@ impl World {
 
     /// Starts a replica under a workflow with these waits, in milliseconds.
     pub(crate) async fn replica(&self, waits: [u32; 4]) -> Replica {
+        self.replica_at(1.0, waits).await
+    }
+
+    /// Starts a replica that divides these waits, in milliseconds, by `speed`.
+    pub(crate) async fn replica_at(&self, speed: f64, waits: [u32; 4]) -> Replica {
         let lifecycle = Lifecycle::new(Duration::from_secs(5));
         let mut registry = Registry::default();
         let dependencies = Dependencies {
@@ -127,6 +132,7 @@ impl World {
         };
         let config = Config {
             workflow: workflow(waits),
+            speed,
             ..Config::default()
         };
         tiffin_orders::start(dependencies, config, &lifecycle, &mut registry)
