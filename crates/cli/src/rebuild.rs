@@ -1,9 +1,12 @@
 //! `tiffin rebuild`: has what a service derives from the log built anew.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 use tiffin_proto::v1::{
     GetRebuildingRequest, GetRebuildingResponse, RebuildOrdersRequest, RebuildOrdersResponse, Rebuilding,
@@ -75,9 +78,13 @@ fn bar(json: bool) -> ProgressBar {
     if json {
         return ProgressBar::hidden();
     }
-    let style = "{bar:40} {human_pos} of {human_len} events, {per_sec}, {eta} left";
-    ProgressBar::no_length()
-        .with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let style =
+        ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} events, {rate}/s, {eta} left");
+    let style = style.expect("the template is a good one");
+    let rate = |state: &ProgressState, to: &mut dyn Write| {
+        let _infallible = write!(to, "{:.0}", state.per_sec());
+    };
+    ProgressBar::no_length().with_style(style.with_key("rate", rate))
 }
 
 async fn begin(operations: &Operations) -> Result<Rebuilding, Failure> {
