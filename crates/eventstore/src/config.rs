@@ -15,7 +15,7 @@ pub enum DatabaseUrl {
 
 /// A text that names no database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a database URL starts with sqlite: (a folder) or postgres:")]
+#[error("write postgres://USER@HOST/DATABASE, or sqlite:FOLDER")]
 pub struct NotADatabaseUrl;
 
 impl FromStr for DatabaseUrl {

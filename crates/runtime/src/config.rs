@@ -89,11 +89,21 @@ fn one_line(error: &clap::Error, command: &mut Command) -> String {
     let first = rendered.split("\n\n").next().unwrap_or_default();
     let words: Vec<&str> = first.trim_start_matches("error:").split_whitespace().collect();
     let mut line = words.join(" ");
-    if let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) {
-        command.build();
-        if let Some(name) = variable_of(command, option) {
-            line = line.replacen(&format!("'{option}'"), &format!("'{option}' ({name})"), 1);
+    command.build();
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => {
+            if let Some(name) = variable_of(command, option) {
+                line = line.replacen(&format!("'{option}'"), &format!("'{option}' ({name})"), 1);
+            }
         }
+        Some(ContextValue::Strings(missing)) => {
+            for option in missing {
+                if let Some(name) = variable_of(command, option) {
+                    line = line.replacen(option, &format!("{option} ({name})"), 1);
+                }
+            }
+        }
+        _ => {}
     }
     line
 }
@@ -175,7 +185,7 @@ mod tests {
         let wrong = read(&[], &[]).unwrap_err();
         assert_eq!(
             wrong,
-            "the following required arguments were not provided: --key <KEY>"
+            "the following required arguments were not provided: --key <KEY> (A_TEST_KEY)"
         );
         let wrong = read(&[], &[("A_TEST_KEY_FILE", "/nowhere/key")]).unwrap_err();
         assert_eq!(

@@ -26,9 +26,6 @@ pub enum Error {
         /// What the operating system said.
         cause: io::Error,
     },
-    /// A certificate or its key cannot be used.
-    #[error("cannot use the TLS certificate: {0}")]
-    Tls(String),
 }
 
 impl Error {

@@ -23,7 +23,7 @@ pub use leash::Leash;
 pub use lifecycle::{Ending, Lifecycle};
 pub use program::{Process, Settings, main};
 pub use secret::Secret;
-pub use settings::{Common, HttpSettings, KeySettings, LogFormat, LogSettings, NatsSettings};
+pub use settings::{Common, HttpSettings, KeySettings, LogFormat, LogSettings, NatsSettings, socket_address};
 pub use traceparent::{NotATraceParent, Sampler, TraceParent};
 
 /// Every program that uses this crate allocates through mimalloc.

@@ -17,7 +17,8 @@ pub struct Common {
         long,
         env = "TIFFIN_ADMIN_LISTEN",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:9464"
+        default_value = "127.0.0.1:9464",
+        value_parser = socket_address
     )]
     pub admin_listen: SocketAddr,
     /// How long a stop may take: a number of seconds, at most 25.
@@ -71,7 +72,8 @@ pub struct HttpSettings {
         long,
         env = "TIFFIN_LISTEN",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8080",
+        value_parser = socket_address
     )]
     pub listen: SocketAddr,
     /// How many connections may be open at a time; more wait to be accepted.
@@ -166,6 +168,12 @@ fn fixed<P: FromStr<Err: Display>>(
     Ok(Some((key.clone(), principal)))
 }
 
+/// Reads where to listen, and shows how it is written if it is not so.
+pub fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_no_address| "write an IP address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
 fn grace(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds @ 0..=25) => Ok(Duration::from_secs(seconds)),
@@ -220,6 +228,17 @@ mod tests {
             );
         }
         assert!(loaded("da2-tiffindevelopmentkey000000").is_ok());
+    }
+
+    #[test]
+    fn where_to_listen_is_an_address_with_a_port() {
+        for good in ["127.0.0.1:8080", "[::]:0"] {
+            assert!(socket_address(good).is_ok(), "{good}");
+        }
+        for wrong in ["8080", "localhost:8080", "127.0.0.1:99999", ""] {
+            let refused = socket_address(wrong).unwrap_err();
+            assert!(refused.contains("127.0.0.1:8080"), "{refused}");
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::{backtrace::Backtrace, io::IsTerminal, panic};
 
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use crate::{
     Error,
@@ -11,8 +13,7 @@ use crate::{
 
 /// Starts logging to standard error, for the rest of the process.
 pub fn init(settings: &LogSettings) -> Result<(), Error> {
-    let filter =
-        EnvFilter::try_new(&settings.filter).map_err(|reason| Error::setting("TIFFIN_LOG", reason))?;
+    let filter = filter(&settings.filter)?;
     let terminal = std::io::stderr().is_terminal();
     let json = match settings.format {
         LogFormat::Auto => !terminal,
@@ -35,6 +36,22 @@ pub fn init(settings: &LogSettings) -> Result<(), Error> {
     Ok(())
 }
 
+/// Reads what is to be logged. The library takes every word that is no level for the name of a module, so that a slip
+/// of the pen would silence everything else.
+fn filter(text: &str) -> Result<EnvFilter, Error> {
+    let wrong = |reason: &str| {
+        let advice = "write a level, such as info, or info,tiffin_bus=debug";
+        Error::setting("TIFFIN_LOG", format_args!("{reason}; {advice}"))
+    };
+    for part in text.split(',') {
+        let named = part.contains(['=', '[']);
+        if !named && part.parse::<LevelFilter>().is_err() {
+            return Err(wrong(&format!("{part:?} is no level")));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|reason| wrong(&reason.to_string()))
+}
+
 /// Makes a panic one log line; it goes on to unwind, so that only its task ends.
 fn log_panics() {
     panic::set_hook(Box::new(|info| {
@@ -45,4 +62,29 @@ fn log_panics() {
         let backtrace = Backtrace::capture();
         tracing::error!(place, backtrace = %backtrace, "panic: {message}");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for good in [
+            "info",
+            "INFO,async_nats=off",
+            "warn,tiffin_bus=debug",
+            "off",
+            "[order{id=1}]=trace",
+        ] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for wrong in ["nope nope", "verbose", "info,tiffin_bus", "info,tiffin_bus=loud"] {
+            let refused = filter(wrong).unwrap_err().to_string();
+            assert!(
+                refused.starts_with("TIFFIN_LOG: ") && refused.contains("such as info"),
+                "{refused}"
+            );
+        }
+    }
 }

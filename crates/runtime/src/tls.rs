@@ -7,7 +7,10 @@ use tokio_rustls::{
     rustls::{
         ServerConfig,
         crypto::aws_lc_rs,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        pki_types::{
+            CertificateDer, PrivateKeyDer,
+            pem::{Error as PemError, PemObject},
+        },
     },
 };
 
@@ -15,17 +18,37 @@ use crate::Error;
 
 /// Reads a certificate chain and its private key, both in PEM.
 pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Error> {
-    let refused =
-        |path: &Path, reason: &dyn std::fmt::Display| Error::Tls(format!("{}: {reason}", path.display()));
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|reason| refused(certificate, &reason))?;
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|reason| refused(key, &reason))?;
+        .and_then(|chain| {
+            if chain.is_empty() {
+                Err(PemError::NoItemsFound)
+            } else {
+                Ok(chain)
+            }
+        })
+        .map_err(|reason| unusable("TIFFIN_TLS_CERT", certificate, "certificate", &reason))?;
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|reason| unusable("TIFFIN_TLS_KEY", key, "private key", &reason))?;
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
-        .map_err(|reason| refused(certificate, &reason))?;
+        .map_err(|reason| {
+            let pair = format!("{} with the key {}", certificate.display(), key.display());
+            Error::setting("TIFFIN_TLS_CERT", format_args!("cannot use {pair}: {reason}"))
+        })?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn unusable(setting: &str, path: &Path, expected: &str, reason: &PemError) -> Error {
+    let file = path.display();
+    match reason {
+        PemError::NoItemsFound => {
+            Error::setting(setting, format_args!("there is no {expected} in PEM in {file}"))
+        }
+        PemError::Io(cause) => Error::setting(setting, format_args!("cannot read {file}: {cause}")),
+        _ => Error::setting(setting, format_args!("{file}: {reason}")),
+    }
 }
 
 #[cfg(test)]
@@ -85,12 +108,35 @@ mod tests {
         assert!(answer.ends_with("done"), "{answer}");
     }
 
-    #[tokio::test]
-    async fn a_certificate_that_is_none_is_named() {
+    #[test]
+    fn a_file_that_is_not_what_it_should_be_is_named_with_its_setting() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("certificate");
-        fs::write(&file, "no certificate").unwrap();
-        let error = acceptor(&file, &file).err().unwrap().to_string();
-        assert!(error.contains(&file.display().to_string()), "{error}");
+        let (certificate, key) = (folder.path().join("certificate"), folder.path().join("key"));
+        fs::write(&certificate, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let refused = |certificate, key| acceptor(certificate, key).err().unwrap().to_string();
+        for (said, expected) in [
+            (
+                refused(&key, &key),
+                format!(
+                    "TIFFIN_TLS_CERT: there is no certificate in PEM in {}",
+                    key.display()
+                ),
+            ),
+            (
+                refused(&certificate, &certificate),
+                format!(
+                    "TIFFIN_TLS_KEY: there is no private key in PEM in {}",
+                    certificate.display()
+                ),
+            ),
+            (
+                refused(Path::new("/nowhere"), &key),
+                "TIFFIN_TLS_CERT: cannot read /nowhere: ".to_owned(),
+            ),
+        ] {
+            assert!(said.starts_with(&expected), "{said}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use tiffin_eventstore::DatabaseUrl;
 use tiffin_graphql_transport::SettingsArgs;
 use tiffin_orders::SagaSettings;
-use tiffin_runtime::{Common, HttpSettings, KeySettings, Secret};
+use tiffin_runtime::{Common, HttpSettings, KeySettings, Secret, socket_address};
 
 /// What can be set. A stop takes a few seconds at most, and every trace is sampled.
 #[derive(Debug, Args)]
@@ -37,7 +37,8 @@ pub(crate) struct Settings {
         long,
         env = "TIFFIN_NATS_LISTEN",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:4222"
+        default_value = "127.0.0.1:4222",
+        value_parser = socket_address
     )]
     pub(super) nats_listen: SocketAddr,
     /// Stops when the process that started this one is gone.

@@ -85,11 +85,11 @@ impl<P: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static> Keys<
         let mut text = String::new();
         let mut keys = Vec::new();
         if let Some(path) = file {
-            text = fs::read_to_string(path).map_err(|cause| Error::File {
-                path: path.to_owned(),
-                cause,
-            })?;
-            keys = file::parse(&text).map_err(|reason| Error::setting(path.display(), reason))?;
+            let (setting, file) = ("TIFFIN_KEYS", path.display());
+            text = fs::read_to_string(path)
+                .map_err(|cause| Error::setting(setting, format_args!("cannot read {file}: {cause}")))?;
+            keys = file::parse(&text)
+                .map_err(|reason| Error::setting(setting, format_args!("{file}, {reason}")))?;
         }
         Ok(Self {
             file: file.map(Path::to_owned),
