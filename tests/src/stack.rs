@@ -171,7 +171,8 @@ fn saga(waits: &[String; 4]) -> Result<PathBuf> {
     Ok(path)
 }
 
-async fn migrate(url: &str) -> Result<()> {
+/// Brings the tables of a database up to date.
+pub async fn migrate(url: &str) -> Result<()> {
     let mut migrate = command(program("tiffin"));
     migrate.arg("migrate").env("DATABASE_URL", url);
     let output = tokio::task::spawn_blocking(move || migrate.output()).await?;

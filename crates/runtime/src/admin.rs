@@ -124,7 +124,9 @@ impl Admin {
 
     /// Shows the metrics and begins to look at what the program depends on. Only the first call counts.
     pub fn serve(&self, registry: Registry, readiness: Readiness) {
-        let _first = self.shared.given.set((registry, readiness));
+        if self.shared.given.set((registry, readiness)).is_ok() {
+            tracing::info!(address = %self.address, "health and metrics are served");
+        }
     }
 }
 

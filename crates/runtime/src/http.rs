@@ -86,6 +86,9 @@ impl HttpServer {
     /// Answers by `router` until the lifecycle's soft token; then no connection is accepted, and each open one is
     /// closed after the request that it is answering.
     pub fn serve(self, router: Router, lifecycle: &Lifecycle) {
+        if let Ok(address) = self.address() {
+            tracing::info!(%address, tls = self.is_tls(), "GraphQL is served");
+        }
         let shared = Arc::new(Connection {
             router,
             lifecycle: lifecycle.clone(),

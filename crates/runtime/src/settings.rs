@@ -135,7 +135,7 @@ pub struct KeySettings {
 
 impl KeySettings {
     /// Reads the keys: those in the file, `api_key` as that of the customer `customer`, and `operator_key` as that of
-    /// the operator `operator`.
+    /// the operator `operator`. That there is none at all is logged.
     pub fn load<P>(&self) -> Result<Keys<P>, Error>
     where
         P: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static,
@@ -146,7 +146,11 @@ impl KeySettings {
             self.operator_key.as_ref(),
             "operator operator",
         )?;
-        Keys::load(self.keys.as_deref(), customer.into_iter().chain(operator))
+        let keys = Keys::load(self.keys.as_deref(), customer.into_iter().chain(operator))?;
+        if keys.is_empty() {
+            tracing::warn!("there is no API key, so everybody is refused: set TIFFIN_API_KEY or TIFFIN_KEYS");
+        }
+        Ok(keys)
     }
 }
 

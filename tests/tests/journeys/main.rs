@@ -3,6 +3,7 @@
 mod bad_input;
 mod bombs;
 mod broker_frozen;
+mod faces;
 mod nats_cli;
 mod one_key;
 mod readme;

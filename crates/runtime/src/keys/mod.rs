@@ -98,6 +98,11 @@ impl<P: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static> Keys<
         })
     }
 
+    /// Whether there is no key, not even one that has expired.
+    pub fn is_empty(&self) -> bool {
+        self.fixed.is_empty() && self.read().keys.is_empty()
+    }
+
     /// Whom `secret` stands for, unless it is unknown or has expired. Takes the same time for every secret.
     pub fn holder(&self, secret: &str, now: OffsetDateTime) -> Option<Holder<P>> {
         let hash = hash(secret);

@@ -142,3 +142,15 @@ async fn file_and_clock_are_followed() {
     stop.cancel();
     following.await.unwrap();
 }
+
+#[test]
+fn a_file_of_comments_alone_has_no_key() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "# nobody yet\n").unwrap();
+    let load = |path| Keys::<Who>::load(path, []).unwrap();
+    assert!(load(None).is_empty() && load(Some(file.path())).is_empty());
+    let (_file, keys) = loaded("");
+    assert!(!keys.is_empty());
+    fs::write(file.path(), line("shop", "customer", &secret("one"))).unwrap();
+    assert!(!load(Some(file.path())).is_empty());
+}
