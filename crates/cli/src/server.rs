@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use reqwest::{
-    Client, ClientBuilder, RequestBuilder, Response, Url,
+    Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, CONTENT_TYPE},
 };
 use serde_json::{Value, json};
@@ -80,7 +80,8 @@ impl Server {
         let client = Client::builder().timeout(PATIENCE);
         let request = self.post(client, "/graphql", query, variables)?;
         let answer = request.header(ACCEPT, "application/json").send().await;
-        data(json(answer.map_err(|error| self.unreachable(&error))?).await?)
+        let answer = self.found(answer.map_err(|error| self.unreachable(&error))?)?;
+        data(json(answer).await?)
     }
 
     /// Begins a subscription over server-sent events, after the event `after` if there is one.
@@ -97,7 +98,7 @@ impl Server {
         if let Some(id) = after {
             request = request.header("last-event-id", id);
         }
-        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let answer = self.found(request.send().await.map_err(|error| self.unreachable(&error))?)?;
         let kind = answer
             .headers()
             .get(CONTENT_TYPE)
@@ -125,6 +126,23 @@ impl Server {
         let url = format!("{}{path}", self.address());
         let request = client.post(url).header("x-api-key", key);
         Ok(request.json(&json!({ "query": query, "variables": variables })))
+    }
+
+    /// The answer, unless it is that nothing is at the address, which is another matter than that there is no order.
+    fn found(&self, answer: Response) -> Result<Response, Failure> {
+        if answer.status() != StatusCode::NOT_FOUND {
+            return Ok(answer);
+        }
+        let what = if answer.url().path().ends_with("/stream") {
+            "subscriptions"
+        } else {
+            "queries and mutations"
+        };
+        let message = format!("{} does not answer {what}", self.address());
+        Err(Failure::new(Exit::Usage, message).hint(
+            "TIFFIN_SERVER is the address of a gateway or of `tiffin dev`, or, for `tiffin order watch`, of \
+             tiffin-notifier, else of tiffin-api; without /graphql.",
+        ))
     }
 
     fn address(&self) -> &str {

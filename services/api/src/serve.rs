@@ -6,6 +6,9 @@ use tiffin_runtime::{HttpServer, Process};
 
 use crate::{Config, Dependencies, Settings, start};
 
+/// What is said at addresses that are nobody's.
+const ELSEWHERE: &str = "POST queries and mutations to /graphql; subscriptions are answered by tiffin-notifier, at an address of its own.";
+
 /// Opens everything that the settings name and serves until the process is asked to stop.
 ///
 /// # Errors
@@ -36,6 +39,6 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
     };
     let router = start(dependencies, config, &lifecycle, &mut platform.registry).await?;
     platform.show(&admin);
-    http.serve(router.fallback(nothing_here), &lifecycle);
+    http.serve(router.fallback(nothing_here(ELSEWHERE)), &lifecycle);
     Ok(())
 }

@@ -6,6 +6,10 @@ use tiffin_runtime::{HttpServer, Process};
 
 use crate::{Config, Dependencies, Settings, start};
 
+/// What is said at addresses that are nobody's.
+const ELSEWHERE: &str = "Subscribe over WebSocket at /graphql/ws or by server-sent events at /graphql/stream; queries \
+     and mutations are answered by tiffin-api, at an address of its own.";
+
 /// Opens everything that the settings name and serves until the process is asked to stop.
 ///
 /// # Errors
@@ -28,6 +32,6 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
     };
     let router = start(dependencies, config, &lifecycle, &mut platform.registry);
     platform.show(&admin);
-    http.serve(router.fallback(nothing_here), &lifecycle);
+    http.serve(router.fallback(nothing_here(ELSEWHERE)), &lifecycle);
     Ok(())
 }

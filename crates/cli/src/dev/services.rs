@@ -15,6 +15,10 @@ use crate::migrate;
 /// mostly is there.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// What is said at addresses that are nobody's.
+const ELSEWHERE: &str = "POST queries and mutations to /graphql; subscribe over WebSocket at /graphql/ws or by \
+     server-sent events at /graphql/stream.";
+
 /// What the services are made of.
 pub(super) struct Plan {
     pub(super) database: DatabaseUrl,
@@ -75,7 +79,7 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
     };
     let subscriptions = tiffin_notifier::start(notifier, config, lifecycle, registry);
     platform.show(&process.admin);
-    let router = queries.merge(subscriptions).fallback(nothing_here);
+    let router = queries.merge(subscriptions).fallback(nothing_here(ELSEWHERE));
     http.serve(router, lifecycle);
     Ok(Services { store, bus })
 }

@@ -4,7 +4,10 @@ mod accept;
 mod receive;
 mod respond;
 
-use std::panic::AssertUnwindSafe;
+use std::{
+    future::{Ready, ready},
+    panic::AssertUnwindSafe,
+};
 
 use async_graphql::{Response as Executed, parser::types::OperationType};
 use axum::{
@@ -102,13 +105,12 @@ async fn execute(
     Ok(transport.engine().execute(operation, session).await)
 }
 
-/// Answers at addresses that are nobody's, as a router's fallback.
-pub async fn nothing_here() -> Response {
-    let refusal = Refusal::new(Code::NotFound, "There is nothing at this address.").hint(
-        "POST queries and mutations to /graphql; subscribe over WebSocket at /graphql/ws or by server-sent events at \
-         /graphql/stream.",
-    );
-    Rejection::from(refusal).into_response(json_type(), 1)
+/// Answers at addresses that are nobody's, as a router's fallback; `hint` says what is at others.
+pub fn nothing_here(hint: &'static str) -> impl Fn() -> Ready<Response> + Clone {
+    move || {
+        let refusal = Refusal::new(Code::NotFound, "There is nothing at this address.").hint(hint);
+        ready(Rejection::from(refusal).into_response(json_type(), 1))
+    }
 }
 
 /// The type of refusals where the client has no choice.

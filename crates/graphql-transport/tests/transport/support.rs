@@ -65,7 +65,10 @@ impl Server {
         let streams = transport
             .ws(Arc::clone(&subscriptions))
             .merge(transport.sse(subscriptions));
-        let router = transport.http().merge(streams).fallback(nothing_here);
+        let router = transport
+            .http()
+            .merge(streams)
+            .fallback(nothing_here("Look at /graphql."));
         Self {
             transport,
             router,
