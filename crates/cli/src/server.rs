@@ -24,6 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a stream may be silent; the server says something four times as often.
 const SILENCE: Duration = Duration::from_mins(1);
 
+/// What to do about a server that is away.
+const START: &str = "Start everything with `tiffin dev`, or name another server by TIFFIN_SERVER.";
+
+/// What to do about a certificate that nobody known has signed.
+const TRUST: &str = "Name a file with the certificate of the CA that signed it, or with itself if it signed itself, by \
+     SSL_CERT_FILE; one that is marked as a CA's own (CA:TRUE) is not good for a server.";
+
 /// The media type of server-sent events.
 const STREAM: &str = "text/event-stream";
 
@@ -150,30 +157,31 @@ impl Server {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let message = format!("cannot reach {}: {}", self.address(), self.reason(error));
-        let failure = Failure::new(Exit::Unavailable, message)
-            .hint("Start everything with `tiffin dev`, or name another server by TIFFIN_SERVER.");
-        if error.is_connect() {
-            failure.unsent()
+        let address = self.address();
+        let text = if error.is_timeout() {
+            "no answer in time".to_owned()
         } else {
-            failure
-        }
-    }
-
-    fn reason(&self, error: &reqwest::Error) -> String {
-        if error.is_timeout() {
-            return "no answer in time".to_owned();
-        }
-        match innermost(error) {
-            // What the TLS library says of an answer that is none.
-            text if text.contains("InvalidContentType") => {
-                format!(
-                    "it does not speak TLS; try {}",
-                    self.address().replacen("https", "http", 1)
-                )
-            }
-            text => text,
-        }
+            innermost(error)
+        };
+        // What the libraries say of an answer that is none of theirs, and of a certificate.
+        let (reason, hint, unsent) = if text.contains("InvalidContentType") {
+            let other = address.replacen("https", "http", 1);
+            (format!("it does not speak TLS; try {other}"), START, true)
+        } else if text.contains("invalid HTTP version") && address.starts_with("http:") {
+            let other = address.replacen("http", "https", 1);
+            (
+                format!("it does not speak HTTP without TLS; try {other}"),
+                START,
+                true,
+            )
+        } else if let Some((_, reason)) = text.split_once("invalid peer certificate: ") {
+            (format!("its certificate is not trusted: {reason}"), TRUST, true)
+        } else {
+            (text, START, error.is_connect())
+        };
+        let message = format!("cannot reach {address}: {reason}");
+        let failure = Failure::new(Exit::Unavailable, message).hint(hint);
+        if unsent { failure.unsent() } else { failure }
     }
 }
 

@@ -1,12 +1,17 @@
 //! The commands that need no running system.
 
 use std::{
+    fs,
     io::Write,
+    path::Path,
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
+use axum::Router;
 use serde_json::Value;
-use tiffin_testkit::Postgres;
+use tiffin_runtime::{HttpServer, HttpSettings, Lifecycle};
+use tiffin_testkit::{Postgres, command, scratch_folder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn tiffin(arguments: &[&str], input: &[u8]) -> Output {
@@ -142,6 +147,49 @@ async fn a_port_that_speaks_no_tls_is_told_from_one_that_is_away() {
     answer.await.unwrap();
     let expected = format!("it does not speak TLS; try http://{address}");
     assert!(said.contains(&expected), "{said}");
+}
+
+#[tokio::test]
+async fn a_port_that_speaks_tls_and_a_certificate_that_nobody_knows_are_told_with_what_to_do() {
+    let folder = scratch_folder("tls");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("certificate"), folder.join("key"));
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let settings = HttpSettings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        max_connections: 10,
+        tls_cert: Some(certificate.clone()),
+        tls_key: Some(key),
+    };
+    let server = HttpServer::bind(&settings).await.unwrap();
+    let port = server.address().unwrap().port();
+    let lifecycle = Lifecycle::new(Duration::from_secs(1));
+    server.serve(Router::new(), &lifecycle);
+    let place = async |scheme: &str, trusted: Option<&Path>| {
+        let mut place = command(env!("CARGO_BIN_EXE_tiffin"));
+        let server = format!("{scheme}://localhost:{port}");
+        place.args(["order", "place", "Dal", "--server", &server]);
+        if let Some(trusted) = trusted {
+            place.env("SSL_CERT_FILE", trusted);
+        }
+        let output = tokio::task::spawn_blocking(move || place.output())
+            .await
+            .unwrap()
+            .unwrap();
+        error(&output)
+    };
+    let said = place("http", None).await;
+    assert!(said.contains(&format!("try https://localhost:{port}")), "{said}");
+    assert!(!said.contains("may have been placed"), "{said}");
+    let said = place("https", None).await;
+    assert!(
+        said.contains("its certificate is not trusted: ") && said.contains("SSL_CERT_FILE"),
+        "{said}"
+    );
+    // It is spoken to, and has nothing to say.
+    let said = place("https", Some(&certificate)).await;
+    assert!(said.contains("does not answer queries and mutations"), "{said}");
 }
 
 #[test]
