@@ -10,7 +10,7 @@ use tracing::{debug, error, info, warn};
 use crate::{address, backoff, bus::vital, complaints::Complaints};
 
 /// The oldest server that is accepted: major and minor version.
-const OLDEST_SERVER: (u64, u64) = (2, 14);
+pub const OLDEST_SERVER: (u64, u64) = (2, 14);
 /// How long requests to JetStream and publish acknowledgements are waited for.
 pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The client gives a server up that has left two pings unanswered when the third is due, so within three intervals.
@@ -26,6 +26,14 @@ pub struct Config {
     /// The service's name: the connections' name and, with a prefix, that of its inboxes, so that an
     /// authorisation rule can name them. Letters, digits, `-` and `_`.
     pub name: String,
+}
+
+/// Refuses a URL, or several, with which nobody could ever connect.
+///
+/// # Errors
+/// The URL that is none.
+pub fn check_url(url: &str) -> Result<(), ConfigError> {
+    address::servers(url).map_err(ConfigError::Url).map(|_servers| ())
 }
 
 /// A configuration that can never connect.

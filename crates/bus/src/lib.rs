@@ -25,7 +25,7 @@ mod spec;
 pub use address::without_credentials;
 pub use announce::announce_commits;
 pub use bus::Bus;
-pub use connection::{Config, ConfigError, State};
+pub use connection::{Config, ConfigError, OLDEST_SERVER, State, check_url};
 pub use consumer::{Delivery, PullConsumer};
 pub use core::{CoreMessage, CoreSubscription, SendError};
 pub use feed::{Feed, FeedItem};

@@ -335,16 +335,15 @@ async fn a_port_in_use_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for setting in ["TIFFIN_LISTEN", "TIFFIN_ADMIN_LISTEN", "TIFFIN_NATS_LISTEN"] {
+        let data = scratch_folder("data").join("new");
         let mut command = command(TIFFIN);
-        command
-            .arg("dev")
-            .env("TIFFIN_DATA", scratch_folder("data"))
-            .env("PATH", path());
+        command.arg("dev").env("TIFFIN_DATA", &data).env("PATH", path());
         for other in ["TIFFIN_LISTEN", "TIFFIN_ADMIN_LISTEN", "TIFFIN_NATS_LISTEN"] {
             command.env(other, format!("127.0.0.1:{}", free_port()));
         }
         let output = command.env(setting, &address).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
+        assert!(!data.exists());
         let text = said(&output);
         let message = text.strip_prefix("error: ").unwrap().strip_suffix('\n').unwrap();
         let expected = format!("cannot listen on {address} ({setting}");
@@ -381,6 +380,9 @@ async fn a_start_in_vain_leaves_nothing_behind() {
     refused("TIFFIN_NATS_LISTEN", "127.0.0.1:0");
     refused("TIFFIN_SAGA", "/nowhere/saga.toml");
     refused("TIFFIN_MAX_CONNECTIONS", "0");
+    refused("TIFFIN_NATS_URL", "%%");
+    refused("TIFFIN_KEYS", "/nowhere/keys");
+    refused("TIFFIN_API_KEY", "short");
 }
 
 #[tokio::test]

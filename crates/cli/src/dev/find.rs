@@ -6,12 +6,10 @@ use std::{
     process::Command,
 };
 
+use tiffin_bus::OLDEST_SERVER;
 use tiffin_runtime::Error;
 
-/// The oldest version that will do.
-const OLDEST: (u32, u32) = (2, 14);
-
-/// The first nats-server of 2.14 or later: on the `PATH`, in a folder `.tools` of the current folder or above it, or
+/// The first nats-server that is new enough: on the `PATH`, in a folder `.tools` of the current folder or above it, or
 /// beside or above this program.
 pub(super) fn nats_server() -> Result<PathBuf, Error> {
     choose(candidates(), version)
@@ -32,18 +30,20 @@ fn candidates() -> Vec<PathBuf> {
 
 fn choose(
     candidates: Vec<PathBuf>,
-    version: impl Fn(&Path) -> Option<(u32, u32, String)>,
+    version: impl Fn(&Path) -> Option<(u64, u64, String)>,
 ) -> Result<PathBuf, Error> {
     let mut too_old = None;
     for candidate in candidates {
         match version(&candidate) {
-            Some((major, minor, _)) if (major, minor) >= OLDEST => return Ok(candidate),
+            Some((major, minor, _)) if (major, minor) >= OLDEST_SERVER => return Ok(candidate),
             Some((_, _, text)) => _ = too_old.get_or_insert((candidate, text)),
             None => {}
         }
     }
-    let advice =
-        "2.14 or later is needed: put one on the PATH, let `make run` get one, or set TIFFIN_NATS_URL";
+    let (major, minor) = OLDEST_SERVER;
+    let advice = format!(
+        "{major}.{minor} or later is needed: put one on the PATH, let `make run` get one, or set TIFFIN_NATS_URL"
+    );
     Err(Error::Setting(match too_old {
         Some((path, text)) => format!("nats-server {text} ({}) is too old; {advice}", path.display()),
         None => format!("there is no nats-server; {advice}"),
@@ -51,12 +51,12 @@ fn choose(
 }
 
 /// What the program says of itself: `nats-server: v2.15.1`.
-fn version(program: &Path) -> Option<(u32, u32, String)> {
+fn version(program: &Path) -> Option<(u64, u64, String)> {
     let output = Command::new(program).arg("--version").output().ok()?;
     parse(&String::from_utf8_lossy(&output.stdout))
 }
 
-fn parse(text: &str) -> Option<(u32, u32, String)> {
+fn parse(text: &str) -> Option<(u64, u64, String)> {
     let text = text.trim().split_once(": v")?.1;
     let mut numbers = text.split('.');
     Some((

@@ -15,6 +15,7 @@ use std::{
 
 use anyhow::Context;
 use tiffin_eventstore::DatabaseUrl;
+use tiffin_graphql::Principal;
 use tiffin_runtime::{Ending, Error, HttpServer, Lifecycle, Process, Secret, program};
 
 pub(crate) use self::settings::Settings;
@@ -87,22 +88,26 @@ enum Broker {
 }
 
 async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::Result<Started> {
-    // What may be missing, and the ports, come first, so that a start in vain leaves nothing behind.
+    // All settings are checked, and the ports taken, first, so that a start in vain leaves nothing behind.
     let saga = settings.saga.config()?;
+    let api_key = settings
+        .keys
+        .api_key
+        .get_or_insert_with(|| Secret::new(DEVELOPMENT_KEY))
+        .clone();
+    settings.keys.load::<Principal>()?;
     let broker = match settings.nats_url.take() {
-        Some(url) => Broker::Named(url),
-        None => Broker::Own(nats::program(settings.nats_listen)?),
+        Some(url) => {
+            tiffin_bus::check_url(url.expose()).map_err(|error| Error::setting("TIFFIN_NATS_URL", error))?;
+            Broker::Named(url)
+        }
+        None => Broker::Own(nats::program(settings.nats_listen).await?),
     };
     let http = HttpServer::bind(&settings.http).await?;
     let address = http.address().context("a socket without an address")?;
 
     let data = settings.data.clone();
     make(&data)?;
-    let api_key = settings
-        .keys
-        .api_key
-        .get_or_insert_with(|| Secret::new(DEVELOPMENT_KEY))
-        .clone();
     let operator_key = match &settings.keys.operator_key {
         Some(key) => key.clone(),
         None => operator::key(&data)?,

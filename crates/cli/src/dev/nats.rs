@@ -35,12 +35,14 @@ const KILL: Duration = Duration::from_millis(250);
 /// How long to wait before it is started anew: at first, and at most while it ends again and again.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
-/// The program of a nats-server that is to listen there.
-pub(super) fn program(listen: SocketAddr) -> Result<PathBuf, Error> {
+/// The program of a nats-server that is to listen there, which nobody else does.
+pub(super) async fn program(listen: SocketAddr) -> Result<PathBuf, Error> {
     if listen.port() == 0 {
         return Err(Error::setting("TIFFIN_NATS_LISTEN", "name a port other than 0"));
     }
-    find::nats_server()
+    let program = find::nats_server()?;
+    free(listen).await?;
+    Ok(program)
 }
 
 /// A nats-server that runs.
@@ -65,7 +67,6 @@ impl Nats {
             log: data.join("nats-server.log"),
             leash: Leash::new().context("cannot start the watchdog of nats-server")?,
         };
-        free(listen).await?;
         remove_old_log(&server.log)?;
         let mut child = server.spawn()?;
         server.greets(&mut child).await?;
