@@ -5,6 +5,7 @@ use std::error::Error;
 use clap::Args;
 use serde_json::json;
 use tiffin_eventstore::{DatabaseUrl, EventStore, MigrateError};
+use tiffin_runtime::{LogFormat, LogSettings, telemetry};
 
 use crate::{
     failure::{Exit, Failure},
@@ -19,6 +20,14 @@ pub(crate) struct Settings {
 }
 
 pub(crate) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
+    if !json {
+        // Whoever waits for a database is told so at once.
+        let log = LogSettings {
+            filter: "warn,sqlx=off".to_owned(),
+            format: LogFormat::Text,
+        };
+        telemetry::init(&log).map_err(Failure::fault)?;
+    }
     all(&settings.database_url).await?;
     if json {
         return output::line(json!({ "migrated": true }));
@@ -32,9 +41,9 @@ pub(crate) async fn all(url: &DatabaseUrl) -> Result<(), Failure> {
     tables(url).await.map_err(|error| {
         let message = format!("cannot use the database {url}: {}", explain(&error));
         let failure = Failure::new(Exit::Unavailable, message);
-        match url {
-            DatabaseUrl::Postgres(_) => failure.hint("Start it, or name another by DATABASE_URL."),
-            DatabaseUrl::Sqlite(_) => failure,
+        match (url, error.hint()) {
+            (DatabaseUrl::Postgres(_), Some(hint)) => failure.hint(hint),
+            _ => failure,
         }
     })
 }

@@ -2,10 +2,10 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::Router;
@@ -222,4 +222,37 @@ async fn migrations_can_be_repeated_and_a_database_that_is_away_is_exit_code_5()
     let json: Value = serde_json::from_str(&error(&away)).unwrap();
     let message = json["error"]["message"].as_str().unwrap();
     assert!(message.contains("postgres://127.0.0.1:1/nothing: "), "{message}");
+}
+
+#[tokio::test]
+async fn whoever_migrates_is_told_at_once_that_the_database_is_away_and_otherwise_what_to_do() {
+    let mut waiting = Command::new(env!("CARGO_BIN_EXE_tiffin"))
+        .args([
+            "migrate",
+            "--database-url",
+            "postgres://nobody@127.0.0.1:1/nothing",
+        ])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let mut line = String::new();
+    BufReader::new(waiting.stderr.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5), "it took its time");
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+    assert!(
+        line.contains("the database does not answer; trying again"),
+        "{line}"
+    );
+
+    let database = Postgres::shared().await.database().await;
+    let url = format!("{}-that-is-not-there", database.url);
+    let output = tiffin(&["migrate", "--database-url", &url], b"");
+    let text = error(&output);
+    assert_eq!(text.matches("does not exist").count(), 1, "{text}");
+    assert!(!text.contains("at line"), "{text}");
+    assert!(text.contains("hint: Create the database"), "{text}");
 }

@@ -45,8 +45,8 @@ pub enum AppendError {
     #[error("the event store is closed")]
     Closed,
     /// The database refused the statement (disk full, rights): nothing was written.
-    #[error("the database refuses to write")]
-    Unavailable(#[source] Fault),
+    #[error("the database refuses to write: {0}")]
+    Unavailable(Fault),
 }
 
 fn revision(actual: Option<Revision>) -> String {
@@ -60,8 +60,14 @@ pub enum ReadError {
     #[error("the log was replaced by another one")]
     LogReplaced,
     /// The database gave no answer, or none in time.
-    #[error("the database cannot be read")]
-    Unavailable(#[from] Fault),
+    #[error("the database cannot be read: {0}")]
+    Unavailable(Fault),
+}
+
+impl From<Fault> for ReadError {
+    fn from(fault: Fault) -> Self {
+        Self::Unavailable(fault)
+    }
 }
 
 impl From<sqlx::Error> for ReadError {
@@ -85,8 +91,8 @@ pub enum SubscribeError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// No answer, or one that makes no sense.
-    #[error("the database cannot be opened")]
-    Database(#[from] Fault),
+    #[error("the database cannot be opened: {0}")]
+    Database(Fault),
     /// Another process uses the data folder.
     #[error("another process uses the data folder {}: stop it, or choose another folder", .0.display())]
     InUse(PathBuf),
@@ -99,7 +105,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The tables are older than this program.
-    #[error("schema {schema} is at version {found}, {needed} is needed: run the migrations first")]
+    #[error("schema {schema} is at version {found}, {needed} is needed: run `tiffin migrate` first")]
     Schema {
         /// Whose tables.
         schema: &'static str,
@@ -122,6 +128,12 @@ pub enum OpenError {
     },
 }
 
+impl From<Fault> for OpenError {
+    fn from(fault: Fault) -> Self {
+        Self::Database(fault)
+    }
+}
+
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
@@ -132,18 +144,18 @@ impl From<sqlx::Error> for OpenError {
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// A statement failed; the schema stays at the version before it.
-    #[error("schema {schema}: the step to version {version} failed")]
+    #[error("schema {schema}: the step to version {version} failed: {fault}")]
     Step {
         /// Whose tables.
         schema: &'static str,
         /// The version that was not reached.
         version: u32,
         /// Why.
-        source: Fault,
+        fault: Fault,
     },
     /// No answer, or one that makes no sense.
-    #[error("the database cannot be migrated")]
-    Database(#[from] Fault),
+    #[error("the database cannot be migrated: {0}")]
+    Database(Fault),
     /// The data folder cannot be used.
     #[error("the data folder {} cannot be used", folder.display())]
     Folder {
@@ -154,9 +166,25 @@ pub enum MigrateError {
     },
 }
 
+impl From<Fault> for MigrateError {
+    fn from(fault: Fault) -> Self {
+        Self::Database(fault)
+    }
+}
+
 impl From<sqlx::Error> for MigrateError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
+    }
+}
+
+impl MigrateError {
+    /// What whoever runs the program may do about it, if that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Step { fault, .. } | Self::Database(fault) => fault.hint(),
+            Self::Folder { .. } => None,
+        }
     }
 }
 
@@ -167,8 +195,14 @@ pub enum DerivedError {
     #[error("checkpoint {0} was moved by another follower")]
     Fenced(String),
     /// The database gave no answer, or none in time.
-    #[error("the database of derived tables does not answer")]
-    Unavailable(#[from] Fault),
+    #[error("the database of derived tables does not answer: {0}")]
+    Unavailable(Fault),
+}
+
+impl From<Fault> for DerivedError {
+    fn from(fault: Fault) -> Self {
+        Self::Unavailable(fault)
+    }
 }
 
 impl From<sqlx::Error> for DerivedError {

@@ -1,7 +1,7 @@
 //! Faults of the database, whether they pass by themselves, and trying again.
 
 use std::{
-    io,
+    fmt, io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,10 +11,26 @@ use crate::ReadError;
 /// How long a read is repeated while the database does not answer.
 const READ_PATIENCE: Duration = Duration::from_secs(3);
 
-/// A fault of the database or of the way to it.
+/// A fault of the database or of the way to it; it says in one line what the server said, and has no source.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error(transparent)]
 pub struct Fault(Arc<sqlx::Error>);
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            // Without the line of the server's own source in which it was raised.
+            sqlx::Error::Database(error) => f.write_str(error.message())?,
+            other => write!(f, "{other}")?,
+        }
+        if self.is_of_a_pooler() {
+            f.write_str(
+                "; a pooler between has to keep prepared statements: PgBouncer 1.21 or later with \
+                 max_prepared_statements, or in session mode",
+            )?;
+        }
+        Ok(())
+    }
+}
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
@@ -45,6 +61,26 @@ impl Fault {
         } else {
             sqlite_passes(&code)
         }
+    }
+
+    /// What whoever runs the program may do about it, if that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        let code = self.code();
+        match code.as_deref() {
+            Some("28P01" | "28000") => Some("Check the user and the password in DATABASE_URL."),
+            Some("3D000") => Some("Create the database, or name another by DATABASE_URL."),
+            Some("42501") => Some("Name a user in DATABASE_URL who may create tables."),
+            _ if matches!(&*self.0, sqlx::Error::Tls(_)) => {
+                Some("Check sslmode in DATABASE_URL, and what the server offers.")
+            }
+            _ if self.passes() => Some("Start it, or name another by DATABASE_URL."),
+            _ => None,
+        }
+    }
+
+    /// Whether statements that were prepared on one of a pooler's connections were looked for on another.
+    fn is_of_a_pooler(&self) -> bool {
+        matches!(self.code().as_deref(), Some("42P05" | "26000"))
     }
 
     /// The SQLSTATE, or SQLite's extended result code.

@@ -75,12 +75,12 @@ fn steps_after(steps: &'static [&'static str], version: i64) -> impl Iterator<It
 }
 
 impl Part {
-    fn failed(&self, version: i64, source: sqlx::Error) -> MigrateError {
+    fn failed(&self, version: i64, error: sqlx::Error) -> MigrateError {
         let version = u32::try_from(version).unwrap_or(u32::MAX);
         MigrateError::Step {
             schema: self.schema,
             version,
-            source: source.into(),
+            fault: error.into(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 use sqlx::{Connection, PgConnection};
 use tiffin_eventstore::{
-    AppendError, Cursor, DatabaseUrl, Derived, DerivedError, EventStore, Expected, OpenError, Position,
+    AppendError, Cursor, DatabaseUrl, Derived, DerivedError, EventStore, Expected, Fault, OpenError, Position,
 };
 use tiffin_testkit::{Postgres, eventually};
 use tokio::time::timeout;
@@ -257,6 +257,20 @@ async fn the_function_itself_refuses_what_would_break_the_order_of_commits() {
     let log = whole_log(&store).await;
     assert_eq!(log.len(), 1);
     assert_eq!(log[0].stream.as_str(), "foreign");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pooler_without_prepared_statements_makes_of_them_is_said_in_words_that_help() {
+    let world = World::postgres().await;
+    let mut raw = world.raw_postgres().await;
+    let prepare = "PREPARE sqlx_s_1 AS SELECT 1";
+    sqlx::raw_sql(prepare).execute(&mut raw).await.unwrap();
+    let fault = Fault::from(sqlx::raw_sql(prepare).execute(&mut raw).await.unwrap_err());
+    assert_eq!(
+        OpenError::from(fault).to_string(),
+        "the database cannot be opened: prepared statement \"sqlx_s_1\" already exists; a pooler between has to keep \
+         prepared statements: PgBouncer 1.21 or later with max_prepared_statements, or in session mode"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
