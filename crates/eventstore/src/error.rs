@@ -64,6 +64,13 @@ pub enum ReadError {
     Unavailable(Fault),
 }
 
+impl ReadError {
+    /// Whether it is a fault that passes, of which the store has told already.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Unavailable(fault) if fault.passes())
+    }
+}
+
 impl From<Fault> for ReadError {
     fn from(fault: Fault) -> Self {
         Self::Unavailable(fault)
@@ -197,6 +204,13 @@ pub enum DerivedError {
     /// The database gave no answer, or none in time.
     #[error("the database of derived tables does not answer: {0}")]
     Unavailable(Fault),
+}
+
+impl DerivedError {
+    /// Whether it is a fault that passes, of which the store has told already.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Unavailable(fault) if fault.passes())
+    }
 }
 
 impl From<Fault> for DerivedError {

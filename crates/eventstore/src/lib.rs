@@ -10,6 +10,7 @@ mod derived;
 mod error;
 mod event;
 mod fault;
+mod health;
 mod metrics;
 mod migrate;
 mod postgres;

@@ -12,11 +12,12 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Append, AppendError, Appended, Config, Cursor, DatabaseUrl, MigrateError, OpenError, Position,
+    Append, AppendError, Appended, Config, Cursor, DatabaseUrl, Fault, MigrateError, OpenError, Position,
     Subscription,
     backend::Backend,
     clock::Clock,
     database::{self, Database},
+    health::Health,
     metrics::Metrics,
     migrate,
     tail::{self, Tail},
@@ -33,6 +34,7 @@ struct Inner {
     queue: Arc<Queue>,
     tail: Arc<Tail>,
     clock: Arc<Clock>,
+    health: Arc<Health>,
     metrics: Metrics,
     committed: watch::Sender<Position>,
     poll: Duration,
@@ -77,11 +79,13 @@ impl EventStore {
     ) -> Self {
         let closing = CancellationToken::new();
         let metrics = Metrics::new();
+        let health = Arc::new(Health::of("log"));
         let queue = Arc::new(Queue::new(config.queue_bytes));
         let tail = Tail::new(
             Arc::clone(&backend),
             head,
             config.tail_bytes,
+            Arc::clone(&health),
             metrics.clone(),
             closing.clone(),
         );
@@ -92,6 +96,7 @@ impl EventStore {
             queue: Arc::clone(&queue),
             tail: Arc::clone(&tail),
             clock: Arc::clone(&clock),
+            health: Arc::clone(&health),
             metrics: metrics.clone(),
             committed: committed.clone(),
             closing: closing.clone(),
@@ -109,6 +114,7 @@ impl EventStore {
             queue,
             tail,
             clock,
+            health,
             metrics,
             committed,
             poll,
@@ -149,6 +155,12 @@ impl EventStore {
     /// How long the writer's oldest append has been waiting.
     pub fn oldest_waiting(&self) -> Option<Duration> {
         self.0.queue.oldest()
+    }
+
+    /// What keeps the log from being used, as far as the last answers of the database tell: it does not answer
+    /// ([`Fault::passes`]), or it refuses to write. The store logs when that begins and ends.
+    pub fn trouble(&self) -> Option<Fault> {
+        self.0.health.trouble()
     }
 
     /// Counts how often it was noticed that the log had been replaced by another one (a restore): whatever was derived

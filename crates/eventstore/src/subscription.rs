@@ -72,8 +72,8 @@ impl Subscription {
                 }
                 Ok(events) => return Ok(self.hand_out(events, generation)),
                 Err(ReadError::LogReplaced) => return Err(self.replaced().await),
-                Err(ReadError::Unavailable(error)) => {
-                    tracing::warn!(%error, "a subscription cannot read the log; trying again");
+                Err(ReadError::Unavailable(fault)) => {
+                    self.tail.health().failed(&fault);
                     backoff.pause().await;
                 }
             }

@@ -74,11 +74,13 @@ impl Platform {
     }
 
     /// Shows what the process measures, and whether it is ready: that is whoever can read the log. NATS is reported
-    /// beside it.
+    /// beside it, and whether writing to the log fails.
     pub fn show(self, admin: &Admin) {
         let Self { store, bus, registry } = self;
+        let writer = store.clone();
         let readiness = Readiness::default()
             .needs("database", move || log(store.clone()))
+            .reports("writes", move || future::ready(writes(&writer)))
             .reports("nats", move || future::ready(nats(&bus)));
         admin.serve(registry, readiness);
     }
@@ -95,6 +97,12 @@ fn needed(lifecycle: &Lifecycle, name: &'static str, closed: impl Future<Output 
 async fn log(store: EventStore) -> Result<String, String> {
     let head = store.head().await.map_err(|error| error.to_string())?;
     Ok(format!("log at {}", head.position))
+}
+
+fn writes(store: &EventStore) -> Result<String, String> {
+    store
+        .trouble()
+        .map_or_else(|| Ok("no trouble".to_owned()), |fault| Err(fault.to_string()))
 }
 
 fn nats(bus: &Bus) -> Result<String, String> {

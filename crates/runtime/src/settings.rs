@@ -33,12 +33,12 @@ pub struct Common {
 #[derive(Clone, Debug, Args)]
 pub struct LogSettings {
     /// What is logged, as in `info` or `info,tiffin_bus=debug`.
-    // The bus tells once what the library complains of at every attempt to connect.
+    // The bus and the store tell once what their libraries complain of at every attempt to connect.
     #[arg(
         long = "log",
         env = "TIFFIN_LOG",
         value_name = "FILTER",
-        default_value = "info,async_nats=off"
+        default_value = "info,async_nats=off,sqlx=off"
     )]
     pub filter: String,
     /// How a line looks: `auto` is text on a terminal and JSON elsewhere.

@@ -40,14 +40,24 @@ impl Default for AdmissionLimits {
 }
 
 impl AdmissionLimits {
-    /// What refuses a new order, if anything: the time after which to ask again.
-    fn refusal(&self, oldest_append: Option<Duration>, backlog: Backlog) -> Option<Duration> {
+    /// What refuses a new order, if anything, and the time after which to ask again. `well`: the database answers.
+    fn refusal(
+        &self,
+        oldest_append: Option<Duration>,
+        well: bool,
+        backlog: Backlog,
+    ) -> Option<(ErrorCode, Duration)> {
         let exceeds = |age: Option<Duration>, limit| age.is_some_and(|age| age > limit);
         let taking_up = backlog.taken_up.is_some_and(|ago| ago <= self.taken_up_within);
         if exceeds(oldest_append, self.write_age) {
-            Some(Duration::from_secs(1))
+            let code = if well {
+                ErrorCode::Overloaded
+            } else {
+                ErrorCode::Unavailable
+            };
+            Some((code, Duration::from_secs(1)))
         } else if backlog.count >= self.waiting || taking_up && exceeds(backlog.oldest, self.waiting_age) {
-            Some(Duration::from_secs(5))
+            Some((ErrorCode::Overloaded, Duration::from_secs(5)))
         } else {
             None
         }
@@ -82,11 +92,16 @@ impl Admission {
     /// Lets a new order in.
     ///
     /// # Errors
-    /// [`ErrorCode::Overloaded`], with the time after which to ask again.
+    /// [`ErrorCode::Overloaded`], or [`ErrorCode::Unavailable`] while the database does not answer, with the time after
+    /// which to ask again.
     pub(crate) fn admit(&self) -> Result<(), Error> {
-        match self.limits.refusal(self.store.oldest_waiting(), self.backlog()) {
+        let well = self.store.trouble().is_none();
+        match self
+            .limits
+            .refusal(self.store.oldest_waiting(), well, self.backlog())
+        {
             None => Ok(()),
-            Some(wait) => Err(Error::from(ErrorCode::Overloaded)
+            Some((code, wait)) => Err(Error::from(code)
                 .hint("Nothing was stored. Send the same request again after retryAfterMs.")
                 .retry_after(wait)),
         }
@@ -106,7 +121,7 @@ impl Admission {
                 match self.start().await {
                     Ok(cursor) => self.follow_from(cursor).await,
                     Err(error) => {
-                        tracing::warn!(%error, "cannot tell yet how many orders wait");
+                        tracing::debug!(%error, "cannot tell yet how many orders wait");
                         tokio::time::sleep(RETRY).await;
                     }
                 }
@@ -174,28 +189,34 @@ mod tests {
 
     #[test]
     fn a_short_queue_refuses_nobody() {
-        assert_eq!(LIMITS.refusal(None, backlog(0, None, None)), None);
+        assert_eq!(LIMITS.refusal(None, true, backlog(0, None, None)), None);
         assert_eq!(
-            LIMITS.refusal(Some(LIMITS.write_age), backlog(2, Some(5), Some(0))),
+            LIMITS.refusal(Some(LIMITS.write_age), true, backlog(2, Some(5), Some(0))),
             None
         );
     }
 
     #[test]
-    fn a_slow_disk_refuses_new_orders() {
-        let stalled = LIMITS.write_age + Duration::from_millis(1);
-        assert!(LIMITS.refusal(Some(stalled), backlog(0, None, None)).is_some());
+    fn a_slow_disk_refuses_new_orders_and_a_database_that_is_away_says_so() {
+        let stalled = Some(LIMITS.write_age + Duration::from_millis(1));
+        let code = |well| {
+            LIMITS
+                .refusal(stalled, well, backlog(0, None, None))
+                .map(|it| it.0)
+        };
+        assert_eq!(code(true), Some(ErrorCode::Overloaded));
+        assert_eq!(code(false), Some(ErrorCode::Unavailable));
     }
 
     #[test]
     fn old_orders_refuse_new_ones_only_while_orders_are_being_taken_up() {
-        assert!(LIMITS.refusal(None, backlog(1, Some(6), Some(5))).is_some());
-        assert_eq!(LIMITS.refusal(None, backlog(1, Some(600), Some(6))), None);
-        assert_eq!(LIMITS.refusal(None, backlog(1, Some(600), None)), None);
+        assert!(LIMITS.refusal(None, true, backlog(1, Some(6), Some(5))).is_some());
+        assert_eq!(LIMITS.refusal(None, true, backlog(1, Some(600), Some(6))), None);
+        assert_eq!(LIMITS.refusal(None, true, backlog(1, Some(600), None)), None);
     }
 
     #[test]
     fn a_full_queue_refuses_new_orders_though_nobody_takes_them_up() {
-        assert!(LIMITS.refusal(None, backlog(3, Some(600), None)).is_some());
+        assert!(LIMITS.refusal(None, true, backlog(3, Some(600), None)).is_some());
     }
 }

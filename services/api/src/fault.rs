@@ -8,13 +8,21 @@ use tiffin_proto::DecodeError;
 
 /// The store could not be read.
 pub(crate) fn read(error: &ReadError) -> Error {
-    tracing::warn!(%error, "an order could not be read");
+    if error.passes() {
+        tracing::debug!(%error, "an order could not be read");
+    } else {
+        tracing::warn!(%error, "an order could not be read");
+    }
     again()
 }
 
 /// The list could not be read.
 pub(crate) fn derived(error: &DerivedError) -> Error {
-    tracing::warn!(%error, "the list of orders could not be read");
+    if error.passes() {
+        tracing::debug!(%error, "the list of orders could not be read");
+    } else {
+        tracing::warn!(%error, "the list of orders could not be read");
+    }
     again()
 }
 

@@ -55,8 +55,13 @@ impl List {
         tokio::join!(self.follow(), self.rebuild(), self.report_lag());
     }
 
-    async fn rest(&self, what: &str, error: &(dyn Error + Sync)) {
-        tracing::warn!(%error, "{what}");
+    /// `told`: the store has told of it already.
+    async fn rest(&self, what: &str, told: bool, error: &(dyn Error + Sync)) {
+        if told {
+            tracing::debug!(%error, "{what}");
+        } else {
+            tracing::warn!(%error, "{what}");
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -150,7 +150,8 @@ fn as_sent(products: &[NewProduct]) -> [u8; 32] {
 fn refused(error: &AppendError) -> Error {
     match error {
         AppendError::LogReplaced | AppendError::Closed | AppendError::Unavailable(_) => {
-            tracing::warn!(%error, "an order could not be stored");
+            // The store has told why.
+            tracing::debug!(%error, "an order could not be stored");
             Error::from(ErrorCode::Unavailable).hint(REPEAT)
         }
         AppendError::Conflict { .. }

@@ -81,7 +81,11 @@ pub(crate) async fn serve(mut queue: mpsc::Receiver<Wanted>, store: EventStore, 
                 .map(|(order, events)| snapshot(*order, events))
                 .collect(),
             Err(error) => {
-                tracing::warn!(%error, streams = names.len(), "cannot read orders' histories");
+                if error.passes() {
+                    tracing::debug!(%error, streams = names.len(), "cannot read orders' histories");
+                } else {
+                    tracing::warn!(%error, streams = names.len(), "cannot read orders' histories");
+                }
                 vec![Err(Unread::Unavailable); orders.len()]
             }
         };

@@ -76,6 +76,9 @@ impl Starts {
                     .await;
             }
             Ok(_) | Err(Failure::Parked | Failure::Refused(_)) => delivery.ack().await,
+            Err(failure @ Failure::Unavailable(_)) => {
+                tracing::debug!(subject = delivery.subject, error = %failure, "an order was not started");
+            }
             Err(failure) => {
                 tracing::warn!(subject = delivery.subject, error = %failure, "an order was not started");
             }

@@ -202,7 +202,7 @@ fn fault(id: OrderId, failure: &Failure) -> v1::Error {
         },
         Failure::Contended => error("TRY_AGAIN", failure, again),
         Failure::Unavailable(_) => {
-            tracing::warn!(order.id = %id, error = %failure, "a request could not be answered");
+            tracing::debug!(order.id = %id, error = %failure, "a request could not be answered");
             error("UNAVAILABLE", "the order cannot be reached at the moment", again)
         }
         Failure::Broken(_) | Failure::Parked => internal(id, failure),

@@ -63,7 +63,11 @@ impl Wakeups {
     }
 
     async fn rest(&self, what: &str, error: &DerivedError) {
-        tracing::warn!(%error, "{what}");
+        if error.passes() {
+            tracing::debug!(%error, "{what}");
+        } else {
+            tracing::warn!(%error, "{what}");
+        }
         tokio::time::sleep(PAUSE).await;
     }
 

@@ -42,6 +42,15 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// Whether it is one of the database that passes, of which the store has told already.
+    pub(super) fn passes(&self) -> bool {
+        match self {
+            Fault::Read(error) => error.passes(),
+            Fault::Derived(error) => error.passes(),
+            _ => false,
+        }
+    }
+
     /// A word for the metrics.
     pub(super) fn reason(&self) -> &'static str {
         match self {

@@ -102,7 +102,11 @@ impl Relay {
                     debug!(relay = self.config.name, %fault, "relay pauses");
                 }
                 fault => {
-                    warn!(relay = self.config.name, %fault, "relay looks again");
+                    if fault.passes() {
+                        debug!(relay = self.config.name, %fault, "relay looks again");
+                    } else {
+                        warn!(relay = self.config.name, %fault, "relay looks again");
+                    }
                     tokio::select! { () = backoff.wait() => {}, () = token.cancelled() => return }
                 }
             }

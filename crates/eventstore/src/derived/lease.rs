@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Derived, Tx};
-use crate::{DerivedError, event::to_micros};
+use crate::{DerivedError, Fault, event::to_micros};
 
 /// How long a lease lasts after it was last renewed.
 const TERM: Duration = Duration::from_millis(1_500);
@@ -101,13 +101,13 @@ impl Keeper {
             match timeout_at(until.unwrap_or(asked + TERM), self.take()).await {
                 Ok(Ok(true)) => until = Some(asked + TERM),
                 Ok(Ok(false)) => until = None,
+                Ok(Err(error)) if error.passes() => {
+                    tracing::debug!(lease.name = self.name, %error, "the lease cannot be asked for");
+                }
                 Ok(Err(error)) => {
                     tracing::warn!(lease.name = self.name, %error, "the lease cannot be asked for");
                 }
-                Err(_) => tracing::warn!(
-                    lease.name = self.name,
-                    "the database does not answer about the lease"
-                ),
+                Err(_) => self.derived.health.failed(&Fault::timed_out()),
             }
             until = until.filter(|until| Instant::now() < *until);
             self.publish(until);

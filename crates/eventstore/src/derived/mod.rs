@@ -16,6 +16,7 @@ use crate::{
     DatabaseUrl, EventStore, MigrateError, Migrations, OpenError,
     clock::Clock,
     database::{self, Database},
+    health::Health,
     migrate, postgres,
     sqlite::{self, DataFolder, Durability},
 };
@@ -35,6 +36,7 @@ pub struct Derived {
     readers: Pool,
     schema: &'static str,
     clock: Arc<Clock>,
+    health: Arc<Health>,
     /// Keeps other processes away from the file.
     _folder: Option<Arc<DataFolder>>,
 }
@@ -71,6 +73,7 @@ impl Derived {
         steps: Migrations,
     ) -> Result<Self, OpenError> {
         let clock = store.clock();
+        let health = Arc::new(Health::of(schema));
         match store.database() {
             Database::Sqlite(folder) => {
                 let file = folder.file(schema);
@@ -89,6 +92,7 @@ impl Derived {
                     readers,
                     schema,
                     clock,
+                    health,
                     _folder: Some(Arc::clone(folder)),
                 })
             }
@@ -109,6 +113,7 @@ impl Derived {
                     readers: pool(2),
                     schema,
                     clock,
+                    health,
                     _folder: None,
                 })
             }

@@ -50,13 +50,21 @@ impl Derived {
 
     async fn patiently(&self, pool: &Pool, begin: &Begin) -> Result<Tx, DerivedError> {
         let mut backoff = Backoff::new();
-        for _ in 1..ATTEMPTS {
+        let mut attempt = 1;
+        loop {
             match self.try_begin(pool, begin).await {
-                Err(fault) if fault.passes() => backoff.pause().await,
-                done => return Ok(done?),
+                Ok(tx) => {
+                    self.health.answered();
+                    return Ok(tx);
+                }
+                Err(fault) if fault.passes() && attempt < ATTEMPTS => backoff.pause().await,
+                Err(fault) => {
+                    self.health.failed(&fault);
+                    return Err(fault.into());
+                }
             }
+            attempt += 1;
         }
-        Ok(self.try_begin(pool, begin).await?)
     }
 
     async fn try_begin(&self, pool: &Pool, begin: &Begin) -> Result<Tx, Fault> {

@@ -1,12 +1,20 @@
 //! What becomes of a store whose own tasks end by a fault.
 
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
     Expected, Fault, NewEvent, RecordedEvent, Revision, SubscribeError, Urgency,
-    backend::{Committed, Group, Look, Read},
+    backend::{Committed, Fate, Group, Look, Read},
     event::from_micros,
 };
 
@@ -37,17 +45,59 @@ impl Backend for Broken {
     async fn close(&self) {}
 }
 
-fn store(backend: Broken) -> EventStore {
+/// A database that answers each commit with the next of these faults, and writes when there are no more.
+#[derive(Default)]
+struct Faulty {
+    faults: Mutex<VecDeque<Fault>>,
+    away: AtomicBool,
+}
+
+#[async_trait]
+impl Backend for Faulty {
+    async fn commit(&self, group: &Group<'_>) -> Result<Committed, Fault> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(Fault::timed_out());
+        }
+        match self.faults.lock().unwrap().pop_front() {
+            Some(fault) => Err(fault),
+            None => Ok(Committed::Written {
+                before: group.cursor.position,
+                created_at: from_micros(0),
+                fates: vec![
+                    Fate::Written {
+                        stream_no: Position(1)
+                    };
+                    group.entries.len()
+                ],
+            }),
+        }
+    }
+
+    async fn look(&self, looks: &[Look<'_>]) -> Result<Vec<Vec<Arc<RecordedEvent>>>, Fault> {
+        Ok(vec![Vec::new(); looks.len()])
+    }
+
+    async fn read(&self, _: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, Fault> {
+        // What a reader is answered says nothing about the writer.
+        std::future::pending().await
+    }
+
+    async fn now(&self) -> Result<OffsetDateTime, Fault> {
+        Ok(from_micros(0))
+    }
+
+    async fn close(&self) {}
+}
+
+fn store(backend: impl Backend + 'static) -> EventStore {
+    store_over(Arc::new(backend))
+}
+
+fn store_over(backend: Arc<dyn Backend>) -> EventStore {
     let url = DatabaseUrl::Postgres("postgres://unused".to_owned());
     let clock = Arc::new(Clock::new(from_micros(0)));
     let database = Database::Postgres("postgres://unused".into());
-    EventStore::start(
-        &Config::new(url),
-        database,
-        Arc::new(backend),
-        clock,
-        Cursor::START,
-    )
+    EventStore::start(&Config::new(url), database, backend, clock, Cursor::START)
 }
 
 fn append(stream: &str) -> Append {
@@ -110,6 +160,40 @@ async fn events_that_were_asked_for_before_a_replacement_are_not_taken_in() {
     assert_eq!(tail.head(), Cursor::START);
     tail.take_in(&[Arc::clone(&event)], 1);
     assert_eq!(tail.head(), event.cursor());
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_database_is_away_the_store_says_so() {
+    let database = Arc::new(Faulty::default());
+    database.away.store(true, Ordering::Relaxed);
+    let store = store_over(database.clone());
+    let appending = tokio::spawn({
+        let store = store.clone();
+        async move { store.append(append("s")).await }
+    });
+    while store.trouble().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert!(store.trouble().unwrap().passes() && store.oldest_waiting().is_some());
+    database.away.store(false, Ordering::Relaxed);
+    appending.await.unwrap().unwrap();
+    assert!(store.trouble().is_none());
+}
+
+#[tokio::test]
+async fn a_database_that_refuses_to_write_is_in_trouble_until_it_writes() {
+    let database = Faulty::default();
+    database
+        .faults
+        .lock()
+        .unwrap()
+        .push_back(sqlx::Error::RowNotFound.into());
+    let store = store(database);
+    let refused = store.append(append("s")).await;
+    assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
+    assert!(!store.trouble().unwrap().passes());
+    store.append(append("s")).await.unwrap();
+    assert!(store.trouble().is_none());
 }
 
 #[tokio::test]

@@ -39,10 +39,11 @@ impl Tail {
             };
             let limit = gap.map_or(BATCH, |gap| usize::try_from(gap).unwrap_or(BATCH).min(BATCH));
             match read_after(&*self.backend, from, limit).await {
-                Ok(events) if events.is_empty() && gap.is_none() => return,
+                Ok(events) if events.is_empty() && gap.is_none() => return self.health.answered(),
                 // What was committed beyond the gap is gone, and so is what was in the gap.
                 Ok(events) if events.is_empty() => self.log_replaced(generation).await,
                 Ok(events) => {
+                    self.health.answered();
                     self.metrics.tail_reads.inc();
                     self.take_in(&events, generation);
                     if events.len() < limit && self.ring().gap().is_none() {
@@ -50,8 +51,8 @@ impl Tail {
                     }
                 }
                 Err(ReadError::LogReplaced) => self.log_replaced(generation).await,
-                Err(ReadError::Unavailable(error)) => {
-                    tracing::warn!(%error, "the log cannot be read; trying again");
+                Err(ReadError::Unavailable(fault)) => {
+                    self.health.failed(&fault);
                     backoff.pause().await;
                 }
             }

@@ -12,6 +12,7 @@ use crate::{
     Cursor, Direction, Fault, Position, ReadError, RecordedEvent,
     backend::{Backend, Read},
     fault::Backoff,
+    health::Health,
     metrics::Metrics,
 };
 pub(crate) use follow::BATCH;
@@ -26,6 +27,7 @@ pub(crate) struct Tail {
     replaced: watch::Sender<u64>,
     replacing: tokio::sync::Mutex<()>,
     wake: Notify,
+    health: Arc<Health>,
     metrics: Metrics,
     closing: CancellationToken,
 }
@@ -35,6 +37,7 @@ impl Tail {
         backend: Arc<dyn Backend>,
         head: Cursor,
         most_bytes: usize,
+        health: Arc<Health>,
         metrics: Metrics,
         closing: CancellationToken,
     ) -> Self {
@@ -46,6 +49,7 @@ impl Tail {
             replaced: watch::Sender::new(0),
             replacing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
+            health,
             metrics,
             closing,
         }
@@ -67,6 +71,10 @@ impl Tail {
 
     pub(crate) fn backend(&self) -> &dyn Backend {
         &*self.backend
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
     }
 
     pub(crate) fn closing(&self) -> &CancellationToken {

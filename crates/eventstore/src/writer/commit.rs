@@ -60,6 +60,7 @@ impl Writer {
             won.push((waiting, events));
         }
         if let Some(last) = group.last() {
+            self.parts.health.wrote();
             self.written = last.cursor();
             self.parts.clock.observe(created_at);
             self.parts.metrics.group_of(group.len());

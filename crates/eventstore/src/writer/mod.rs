@@ -16,6 +16,7 @@ use crate::{
     backend::{Backend, Committed},
     clock::Clock,
     fault::Backoff,
+    health::Health,
     metrics::{Metrics, Outcome},
     tail::Tail,
 };
@@ -30,6 +31,7 @@ pub(crate) struct Parts {
     pub(crate) queue: Arc<Queue>,
     pub(crate) tail: Arc<Tail>,
     pub(crate) clock: Arc<Clock>,
+    pub(crate) health: Arc<Health>,
     pub(crate) metrics: Metrics,
     pub(crate) committed: watch::Sender<Position>,
     /// Cancelled when the store is being closed: from then on a fault of the database ends the waiting.
@@ -203,22 +205,25 @@ impl Writer {
     where
         F: Future<Output = Result<T, Fault>>,
     {
-        let mut fault = match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(fault) if !fault.passes() => return Err(AppendError::Unavailable(fault)),
-            Err(fault) => fault,
-        };
+        let health = &self.parts.health;
         let mut backoff = Backoff::new();
+        let mut first = true;
         loop {
+            let fault = match ask().await {
+                Ok(answer) => {
+                    health.answered();
+                    return Ok(answer);
+                }
+                Err(fault) => fault,
+            };
+            health.failed(&fault);
+            if std::mem::take(&mut first) && !fault.passes() {
+                return Err(AppendError::Unavailable(fault));
+            }
             if self.parts.closing.is_cancelled() {
                 return Err(AppendError::Closed);
             }
-            tracing::warn!(error = %fault, "the database gives the writer no answer; asking again");
             backoff.pause().await;
-            match ask().await {
-                Ok(answer) => return Ok(answer),
-                Err(again) => fault = again,
-            }
         }
     }
 

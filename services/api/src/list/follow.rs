@@ -27,7 +27,10 @@ impl List {
         loop {
             match self.follow_from_checkpoint().await {
                 Err(FollowError::Subscription(SubscribeError::LogReplaced)) => self.begin_anew().await,
-                Err(FollowError::Derived(error)) => self.rest("the list of orders pauses", &error).await,
+                Err(FollowError::Derived(error)) => {
+                    self.rest("the list of orders pauses", error.passes(), &error)
+                        .await;
+                }
                 Ok(()) => {}
                 Err(FollowError::Subscription(SubscribeError::Closed)) => {
                     tokio::time::sleep(PAUSE).await;
@@ -94,7 +97,8 @@ impl List {
     async fn begin_anew(&self) {
         tracing::warn!("the log was replaced; the list of orders begins anew");
         if let Err(error) = self.tables.begin_anew().await {
-            self.rest("the list of orders could not begin anew", &error).await;
+            self.rest("the list of orders could not begin anew", error.passes(), &error)
+                .await;
         }
     }
 }

@@ -24,6 +24,16 @@ enum BuildError {
     Subscription(#[from] SubscribeError),
 }
 
+impl BuildError {
+    fn passes(&self) -> bool {
+        match self {
+            Self::Derived(error) => error.passes(),
+            Self::Read(error) => error.passes(),
+            Self::Subscription(_) => false,
+        }
+    }
+}
+
 impl List {
     /// Builds what is wanted, and goes on with what was begun; deletes what is obsolete.
     pub(super) async fn rebuild(&self) {
@@ -37,7 +47,10 @@ impl List {
             };
             match built.await {
                 Ok(()) => drop(tokio::time::timeout(LOOK, self.wanted.notified()).await),
-                Err(error) => self.rest("the building of the list pauses", &error).await,
+                Err(error) => {
+                    self.rest("the building of the list pauses", error.passes(), &error)
+                        .await;
+                }
             }
         }
     }

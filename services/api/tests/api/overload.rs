@@ -1,9 +1,11 @@
 //! New orders are refused while too many wait; everything else goes on.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tiffin_api::{AdmissionLimits, Config};
 use tiffin_order::Status;
-use tiffin_testkit::eventually;
+use tiffin_testkit::{Postgres, eventually};
 
 use crate::harness::{Api, NO_NATS, Reply, WEB};
 
@@ -63,6 +65,28 @@ async fn an_order_too_many_is_refused_until_one_is_taken_up() {
     }
     assert!(placed >= 3);
     eventually!(place(&api).await, |reply| !is_refused(reply));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_away_that_is_what_refuses_new_orders() {
+    let server = Postgres::start().await;
+    let database = server.database().await;
+    let url = database.url.parse().unwrap();
+    let api = Arc::new(Api::start_on(url, Config::default(), NO_NATS).await);
+    api.some_order().await;
+    server.kill().await;
+    // The first one finds out.
+    let first = tokio::spawn({
+        let api = Arc::clone(&api);
+        async move { place(&api).await }
+    });
+    let refused = eventually!(place(&api).await, |reply| reply.code() == "UNAVAILABLE");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.error()["extensions"]["retryAfterMs"], 1000);
+    first.await.unwrap();
+    server.start_again().await;
+    eventually!(place(&api).await, |reply| reply.status == 200
+        && reply.json().get("errors").is_none());
 }
 
 #[tokio::test]

@@ -26,6 +26,15 @@ pub(super) enum SweepError {
     Log(#[from] ReadError),
 }
 
+impl SweepError {
+    fn passes(&self) -> bool {
+        match self {
+            Self::Derived(error) => error.passes(),
+            Self::Log(error) => error.passes(),
+        }
+    }
+}
+
 impl Wakeups {
     /// Goes over the log again and again.
     pub(super) async fn sweep(&self) {
@@ -41,7 +50,11 @@ impl Wakeups {
                     REST
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the sweep pauses");
+                    if error.passes() {
+                        tracing::debug!(%error, "the sweep pauses");
+                    } else {
+                        tracing::warn!(%error, "the sweep pauses");
+                    }
                     Duration::from_secs(10)
                 }
             };
