@@ -100,10 +100,15 @@ impl Server {
 
     /// Whether it came up; it does not if the port is in use.
     fn start(&self) -> bool {
+        // By itself it allows streams as much as the disk has free, so that tests would depend on that.
+        let configuration = self.folder.join("nats-server.conf");
+        fs::write(&configuration, "jetstream { max_file_store: 16GB }").expect("our own folder");
         let mut command = command(nats_server());
         command
             .args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-sd"])
-            .arg(self.store());
+            .arg(self.store())
+            .arg("-c")
+            .arg(&configuration);
         let process = Process::start("nats-server", command, &self.folder.join("log"));
         let deadline = Instant::now() + START;
         while !self.greets() {

@@ -35,6 +35,10 @@ const KILL: Duration = Duration::from_millis(250);
 /// How long to wait before it is started anew: at first, and at most while it ends again and again.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
+/// By itself it takes three quarters of the disk's free space as its limit, and refuses streams whose own limits, which
+/// they never come near on one machine, are above it.
+const CONFIGURATION: &str = "# Written by tiffin dev at every start.\njetstream { max_file_store: 16GB }\n";
+
 /// The program of a nats-server that is to listen there, which nobody else does.
 pub(super) async fn program(listen: SocketAddr) -> Result<PathBuf, Error> {
     if listen.port() == 0 {
@@ -64,10 +68,13 @@ impl Nats {
             program,
             listen,
             store: data.join("nats"),
+            configuration: data.join("nats-server.conf"),
             log: data.join("nats-server.log"),
             leash: Leash::new().context("cannot start the watchdog of nats-server")?,
         };
         remove_old_log(&server.log)?;
+        fs::write(&server.configuration, CONFIGURATION)
+            .with_context(|| format!("cannot write {}", server.configuration.display()))?;
         let mut child = server.spawn()?;
         server.greets(&mut child).await?;
         let stop = CancellationToken::new();
@@ -111,6 +118,7 @@ struct Server {
     program: PathBuf,
     listen: SocketAddr,
     store: PathBuf,
+    configuration: PathBuf,
     log: PathBuf,
     leash: Leash,
 }
@@ -130,6 +138,8 @@ impl Server {
                 "-sd",
             ])
             .arg(&self.store)
+            .arg("-c")
+            .arg(&self.configuration)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
