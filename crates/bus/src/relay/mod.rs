@@ -81,6 +81,7 @@ impl Relay {
 
     async fn publish_forever(&self, token: &CancellationToken) {
         let mut backoff = Backoff::default();
+        let mut said = String::new();
         while self.is_wanted(token).await {
             // What is left in the middle of a look is looked at again by whoever comes next.
             let Some(begun) = token.run_until_cancelled(Session::begin(self)).await else {
@@ -89,6 +90,7 @@ impl Relay {
             let fault = match begun {
                 Ok(mut session) => {
                     backoff.reset();
+                    said.clear();
                     match session.run(token).await {
                         Ok(()) => return,
                         Err(fault) => fault,
@@ -102,10 +104,16 @@ impl Relay {
                     debug!(relay = self.config.name, %fault, "relay pauses");
                 }
                 fault => {
-                    if fault.passes() {
-                        debug!(relay = self.config.name, %fault, "relay looks again");
+                    let (passes, fault) = (fault.passes(), fault.to_string());
+                    // What stays as it is, or passes by itself, is not said again and again.
+                    if passes || fault == said {
+                        debug!(relay = self.config.name, fault, "relay looks again");
                     } else {
-                        warn!(relay = self.config.name, %fault, "relay looks again");
+                        warn!(
+                            relay = self.config.name,
+                            fault, "relay looks again until it can publish"
+                        );
+                        said = fault;
                     }
                     tokio::select! { () = backoff.wait() => {}, () = token.cancelled() => return }
                 }
