@@ -47,15 +47,18 @@ impl Clock {
         from_micros(dial.latest)
     }
 
-    /// The database has just answered that its clock shows `now`.
-    pub(crate) fn observe(&self, now: OffsetDateTime) {
+    /// The database has just answered that its clock shows `now`. Returns by how much it lies behind what it showed
+    /// before: until it has caught up, time stands still.
+    pub(crate) fn observe(&self, now: OffsetDateTime) -> Duration {
         let mut dial = self.dial();
         let elapsed = self.elapsed();
+        let behind = dial.latest - to_micros(now);
         let offset = to_micros(now) - elapsed;
         if offset > dial.offset || elapsed - dial.observed > micros(TRUSTED) {
             dial.offset = offset;
             dial.observed = elapsed;
         }
+        Duration::from_micros(u64::try_from(behind).unwrap_or_default())
     }
 
     fn elapsed(&self) -> i64 {
@@ -92,6 +95,10 @@ mod tests {
         assert!(
             clock.now() >= ahead,
             "an older answer does not put the clock back"
+        );
+        assert!(
+            clock.observe(start) >= Duration::from_mins(1),
+            "and is known to be behind"
         );
     }
 }

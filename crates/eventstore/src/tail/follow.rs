@@ -9,17 +9,29 @@ use crate::{ReadError, clock::Clock, fault::Backoff};
 
 /// The most events of one read.
 pub(crate) const BATCH: usize = 512;
+/// How far the database's clock may be put back without a word.
+const TOLERATED: Duration = Duration::from_secs(1);
 
 impl Tail {
     /// Reads when there is a gap, when somebody says so, and every `poll`; then the database's clock, too.
     pub(crate) async fn follow(self: Arc<Self>, clock: Arc<Clock>, poll: Duration) {
+        let mut stood_still = false;
         let mut polls = tokio::time::interval(poll);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = self.closing.cancelled() => return,
                 () = self.wake.notified() => {}
-                _ = polls.tick() => if let Ok(now) = self.backend.now().await { clock.observe(now) },
+                _ = polls.tick() => if let Ok(now) = self.backend.now().await {
+                    let behind = clock.observe(now);
+                    if behind > TOLERATED && !stood_still {
+                        tracing::warn!(
+                            seconds = behind.as_secs(),
+                            "the database's clock was put back: nothing falls due until it has caught up"
+                        );
+                    }
+                    stood_still = behind > TOLERATED;
+                },
             }
             tokio::select! {
                 () = self.closing.cancelled() => return,
