@@ -14,9 +14,9 @@ pub struct Mutation;
 impl Mutation {
     /// Places an order. It is answered once the order is stored for good, with status `PENDING` and version 1.
     ///
-    /// Errors: `BAD_USER_INPUT`; `IDEMPOTENCY_KEY_REUSED`; `OVERLOADED` (nothing was stored, try again after
-    /// `Retry-After`); `TIMEOUT` or `UNAVAILABLE` (the order may have been stored: repeat with the same
-    /// `idempotencyKey`).
+    /// Errors: `BAD_USER_INPUT`; `IDEMPOTENCY_KEY_REUSED`; `OVERLOADED`, or `UNAVAILABLE` with `retryAfterMs`
+    /// (nothing was stored, try again after that time); `TIMEOUT`, or `UNAVAILABLE` without it (the order may have
+    /// been stored: repeat with the same `idempotencyKey`).
     async fn create_order(
         &self,
         ctx: &Context<'_>,

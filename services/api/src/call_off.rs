@@ -82,7 +82,11 @@ fn refusal(error: v1::Error) -> Error {
         );
         return ErrorCode::Internal.into();
     };
-    let refused = Error::new(code, error.message);
+    let mut refused = Error::new(code, error.message);
+    if code == ErrorCode::Unavailable {
+        // Cancelling twice is cancelling once.
+        refused = refused.retry_after(Duration::from_secs(1));
+    }
     if error.hint.is_empty() {
         refused
     } else {

@@ -6,6 +6,8 @@ use tiffin_eventstore::{DerivedError, ReadError, RecordedEvent};
 use tiffin_graphql::{Error, ErrorCode};
 use tiffin_proto::DecodeError;
 
+const READ_AGAIN: &str = "Send the same request again after retryAfterMs.";
+
 /// The store could not be read.
 pub(crate) fn read(error: &ReadError) -> Error {
     if error.passes() {
@@ -13,7 +15,7 @@ pub(crate) fn read(error: &ReadError) -> Error {
     } else {
         tracing::warn!(%error, "an order could not be read");
     }
-    again()
+    again(READ_AGAIN)
 }
 
 /// The list could not be read.
@@ -23,12 +25,13 @@ pub(crate) fn derived(error: &DerivedError) -> Error {
     } else {
         tracing::warn!(%error, "the list of orders could not be read");
     }
-    again()
+    again(READ_AGAIN)
 }
 
-fn again() -> Error {
+/// Something is away, and nothing was done.
+pub(crate) fn again(hint: &'static str) -> Error {
     Error::from(ErrorCode::Unavailable)
-        .hint("Send the same request again after retryAfterMs.")
+        .hint(hint)
         .retry_after(Duration::from_secs(1))
 }
 

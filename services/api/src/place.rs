@@ -149,11 +149,12 @@ fn as_sent(products: &[NewProduct]) -> [u8; 32] {
 
 fn refused(error: &AppendError) -> Error {
     match error {
-        AppendError::LogReplaced | AppendError::Closed | AppendError::Unavailable(_) => {
+        AppendError::LogReplaced | AppendError::Unavailable(_) => {
             // The store has told why.
             tracing::debug!(%error, "an order could not be stored");
-            Error::from(ErrorCode::Unavailable).hint(REPEAT)
+            fault::again("Nothing was stored. Send the same request again after retryAfterMs.")
         }
+        AppendError::Closed => Error::from(ErrorCode::Unavailable).hint(REPEAT),
         AppendError::Conflict { .. }
         | AppendError::IdReused { .. }
         | AppendError::TooLarge { .. }

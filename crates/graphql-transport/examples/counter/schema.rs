@@ -111,6 +111,18 @@ impl Query {
         )
     }
 
+    /// Something is away; with `again` it is known that nothing was done.
+    async fn away(&self, again: bool) -> async_graphql::Result<Option<i32>> {
+        Err(
+            async_graphql::Error::new("Nobody is there.").extend_with(|_, extensions| {
+                extensions.set("code", "UNAVAILABLE");
+                if again {
+                    extensions.set("retryAfterMs", 1_500);
+                }
+            }),
+        )
+    }
+
     async fn never(&self) -> i32 {
         std::future::pending().await
     }

@@ -82,8 +82,16 @@ pub(super) fn executed(mut result: Executed, media: Media, errors: usize) -> Res
     response
 }
 
-/// Overload is told to every client by the status, since proxies and clients act on it; else JSON clients get 200.
+/// Overload is told to every client by the status, since proxies and clients act on it; else JSON clients get 200. So is
+/// that something is away, if the error says when to come again: whoever repeats by the status alone must not do twice
+/// what may have been done.
 fn status(result: &Executed, media: Media) -> StatusCode {
+    let mut errors = result.errors.iter();
+    if errors
+        .any(|error| reply::code(error) == Some(Code::Unavailable.as_str()) && retry_after(error).is_some())
+    {
+        return Code::Unavailable.status();
+    }
     let codes = || result.errors.iter().filter_map(reply::code);
     let always = [Code::Overloaded, Code::RateLimited, Code::Timeout];
     if let Some(code) = always

@@ -163,6 +163,21 @@ async fn a_fault_is_masked_and_a_coded_error_is_not() {
 }
 
 #[tokio::test]
+async fn that_something_is_away_has_a_status_where_the_request_may_be_repeated() {
+    let server = Server::new();
+    let again = server.post(JSON, r#"{"query":"{away(again:true)}"}"#).await;
+    assert_eq!(
+        (again.status, &*again.code(), again.header("retry-after")),
+        (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "2")
+    );
+    let unknown = server.post(JSON, r#"{"query":"{away(again:false)}"}"#).await;
+    assert_eq!(
+        (unknown.status, &*unknown.code()),
+        (StatusCode::OK, "UNAVAILABLE")
+    );
+}
+
+#[tokio::test]
 async fn a_panic_is_a_masked_fault_and_not_the_end_of_the_connection() {
     let reply = Server::new().query("{number(text:\"x\")}").await;
     assert_eq!(

@@ -15,7 +15,10 @@ async fn without_an_answer_an_open_order_may_be_tried_again() {
     let id = api.some_order().await;
     let head = api.head().await;
     let reply = api.cancel(WEB, &id, Some("changed my mind")).await;
-    assert_eq!(reply.code(), "UNAVAILABLE");
+    assert_eq!(
+        (reply.code().as_str(), reply.status.as_u16()),
+        ("UNAVAILABLE", 503)
+    );
     assert_eq!(reply.error()["extensions"]["retryAfterMs"], 1000);
     assert!(reply.error()["extensions"]["hint"].is_string());
     assert_eq!(api.head().await, head);
