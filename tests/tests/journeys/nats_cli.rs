@@ -160,7 +160,7 @@ async fn the_nats_command_reads_and_cancels_orders() {
         first,
         "the second time is answered like the first"
     );
-    let unknown = json!({ "id": Uuid::now_v7() }).to_string();
+    let unknown = json!({ "id": Uuid::now_v7().to_string() }).to_string();
     let refused = asked(&stack, &["req", "--raw", "orders.order.get", &unknown])
         .await
         .unwrap();
