@@ -30,12 +30,26 @@ fn parse_from<P: Parser>(
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
     environment: &Environment<'_>,
 ) -> Result<P, Stop> {
-    let command = with_files(P::command(), environment).map_err(Stop::Wrong)?;
+    let command = with_files(with_numbers(P::command()), environment).map_err(Stop::Wrong)?;
     let mut described = command.clone();
     command
         .try_get_matches_from(arguments)
         .and_then(|matches| P::from_arg_matches(&matches))
         .map_err(|error| stop(&error, &mut described))
+}
+
+/// Lets every setting have a value such as -1, so that it is refused as a number and not as an unknown option.
+fn with_numbers(command: Command) -> Command {
+    let setting = |arg: &Arg| arg.get_env().is_some() && arg.get_action().takes_values();
+    command
+        .mut_args(|arg| {
+            if setting(&arg) {
+                arg.allow_negative_numbers(true)
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(with_numbers)
 }
 
 /// Makes the content of the file that `NAME_FILE` names the default of each setting `NAME`.
@@ -181,6 +195,11 @@ mod tests {
         assert_eq!(
             wrong,
             "invalid value 'many' for '--port <PORT>' (A_TEST_PORT): invalid digit found in string"
+        );
+        let wrong = read(&["--key", "k", "--port", "-1"], &[]).unwrap_err();
+        assert_eq!(
+            wrong,
+            "invalid value '-1' for '--port <PORT>' (A_TEST_PORT): -1 is not in 0..=65535"
         );
         let wrong = read(&[], &[]).unwrap_err();
         assert_eq!(
