@@ -7,4 +7,8 @@ mod golden;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
+mod published;
+#[cfg(test)]
 mod samples;

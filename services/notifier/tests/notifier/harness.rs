@@ -1,4 +1,4 @@
-//! A notifier in this process, over a real store and a real nats-server, with orders that are moved by hand.
+//! A notifier in this process, over a real store and a real nats-server.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -10,17 +10,15 @@ use std::{
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Value, json};
 use tiffin_bus::{Bus, Message, Relay, RelayConfig, StreamSpec};
-use tiffin_eventstore::{
-    Append, DatabaseUrl, Derived, EventStore, Expected, Migrations, NewEvent, RecordedEvent, Revision,
-    Urgency,
-};
+use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, Migrations, RecordedEvent, Revision};
 use tiffin_notifier::{Config, Dependencies, start};
-use tiffin_order::{Input, Order, OrderId, Owner, Products, Reason, Version, Workflow, decide, evolve};
-use tiffin_proto::{Context, bus_payload, encode as encode_fact, public};
+use tiffin_order::OrderId;
+use tiffin_proto::{bus_payload, public};
 use tiffin_runtime::{HttpServer, HttpSettings, KeySettings, Lifecycle, Secret};
 use tiffin_testkit::{GraphQl, NatsServer, SseStream, scratch_folder};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use uuid::Uuid;
+
+use crate::placed::Placed;
 
 pub(crate) const KEY: &str = "da2-ordinarycustomerskey00000";
 pub(crate) const OPERATOR_KEY: &str = "operator-key-of-these-tests-00000";
@@ -30,25 +28,6 @@ pub(crate) const CUSTOMER: &str = "customer";
 
 pub(crate) const WATCH: &str = "subscription Watch($id: ID!, $after: Int) \
      { onOrderUpdated(id: $id, afterVersion: $after) { id status version } }";
-
-const INSTANT: &str = r#"
-[[step]]
-name = "payment"
-kind = "wait"
-wait = "0s"
-[[step]]
-name = "confirmation"
-kind = "wait"
-wait = "0s"
-[[step]]
-name = "ready"
-kind = "wait"
-wait = "0s"
-[[step]]
-name = "delivery"
-kind = "wait"
-wait = "0s"
-"#;
 
 const STREAM: StreamSpec = StreamSpec {
     name: "ORDER_UPDATED",
@@ -161,17 +140,7 @@ impl World {
     }
 
     pub(crate) async fn place_for(&self, owner: &str) -> Placed {
-        let mut placed = Placed {
-            store: self.store.clone(),
-            id: OrderId::new(Uuid::now_v7()),
-            order: Order::Absent,
-            revision: None,
-            workflow: Workflow::parse(INSTANT).unwrap(),
-        };
-        let owner = Owner::parse(owner).unwrap();
-        let products = Products::parse([("Pad Thai", 2)]).unwrap();
-        placed.record(Input::Create { owner, products }).await;
-        placed
+        Placed::by(owner, &self.store).await
     }
 }
 
@@ -230,80 +199,6 @@ impl Notifier {
             .next()
             .unwrap();
         value.parse().unwrap()
-    }
-}
-
-/// An order that is moved by hand.
-pub(crate) struct Placed {
-    store: EventStore,
-    pub(crate) id: OrderId,
-    order: Order,
-    revision: Option<Revision>,
-    workflow: Workflow,
-}
-
-impl Placed {
-    /// On to the next version.
-    pub(crate) async fn advance(&mut self) {
-        let input = if self.version() == 1 {
-            Input::Start
-        } else {
-            Input::Wake
-        };
-        self.record(input).await;
-    }
-
-    pub(crate) async fn advance_to_the_end(&mut self) {
-        while self.version() < 5 {
-            self.advance().await;
-        }
-    }
-
-    pub(crate) async fn cancel(&mut self) {
-        self.record(Input::Cancel {
-            reason: Reason::CancelledByStaff,
-            note: None,
-        })
-        .await;
-    }
-
-    pub(crate) fn version(&self) -> u32 {
-        self.order.version().map_or(0, Version::get)
-    }
-
-    async fn record(&mut self, input: Input) {
-        let before = self.version();
-        let facts = decide(
-            &self.order,
-            input,
-            &self.workflow,
-            self.store.now() + Duration::from_secs(1),
-        )
-        .unwrap();
-        for fact in facts {
-            let encoded = encode_fact(self.id, &self.order, &fact, &Context::default());
-            let event = NewEvent {
-                id: Uuid::now_v7(),
-                kind: encoded.kind.into(),
-                data: encoded.data,
-                metadata: encoded.metadata,
-            };
-            let append = Append {
-                stream: self.id.stream().into(),
-                expected: self.revision.map_or(Expected::NoStream, Expected::Exact),
-                events: vec![event],
-                urgency: Urgency::Continue,
-            };
-            let appended = self.store.append(append).await.unwrap();
-            let recorded = &appended.events[0];
-            self.order = evolve(
-                std::mem::replace(&mut self.order, Order::Absent),
-                &fact.fact,
-                recorded.created_at,
-            );
-            self.revision = Some(recorded.revision);
-        }
-        assert_eq!(self.version(), before + 1);
     }
 }
 

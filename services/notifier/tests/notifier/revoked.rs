@@ -9,7 +9,10 @@ use tiffin_runtime::{Secret, keys::line};
 use tiffin_testkit::{GraphQl, Received, SseStream, WebSocketClient, scratch_folder};
 use tokio::time::timeout;
 
-use crate::harness::{CUSTOMER, Notifier, Placed, WATCH, World, version};
+use crate::{
+    harness::{CUSTOMER, Notifier, WATCH, World, version},
+    placed::Placed,
+};
 
 /// What a key opened: a WebSocket and a stream that watch the same order, its current version received.
 struct Opened {

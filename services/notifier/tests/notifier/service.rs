@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use tiffin_testkit::{GraphQl, Received, eventually};
 use tokio::time::timeout;
 
-use crate::harness::{Notifier, OPERATOR_KEY, Placed, WATCH, World, version, versions};
+use crate::{
+    harness::{Notifier, OPERATOR_KEY, WATCH, World, version, versions},
+    placed::Placed,
+};
 
 const SOON: Duration = Duration::from_secs(2);
 
