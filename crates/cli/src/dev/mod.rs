@@ -52,8 +52,8 @@ fn failure(error: anyhow::Error) -> Failure {
 
 async fn serve(settings: Settings, process: Process, json: bool) -> anyhow::Result<Ending> {
     let lifecycle = process.lifecycle.clone();
-    if settings.end_with_parent {
-        tokio::spawn(end_with_parent(lifecycle.clone()));
+    if let Some(parent) = settings.end_with_parent {
+        tokio::spawn(end_with_parent(parent, lifecycle.clone()));
     }
     // A signal during the start ends the start.
     let starting = lifecycle
@@ -158,10 +158,9 @@ fn make(folder: &Path) -> Result<(), Error> {
     })
 }
 
-/// Stops when whoever started this process is gone.
-async fn end_with_parent(lifecycle: Lifecycle) {
-    let parent = rustix::process::getppid();
-    while rustix::process::getppid() == parent {
+/// Stops when whoever started this process is gone, be it before the first look.
+async fn end_with_parent(parent: i32, lifecycle: Lifecycle) {
+    while rustix::process::Pid::as_raw(rustix::process::getppid()) == parent {
         tokio::time::sleep(LOOK).await;
     }
     tracing::info!("the parent process is gone; stopping");

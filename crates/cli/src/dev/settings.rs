@@ -41,7 +41,7 @@ pub(crate) struct Settings {
         value_parser = socket_address
     )]
     pub(super) nats_listen: SocketAddr,
-    /// Stops when the process that started this one is gone.
-    #[arg(long)]
-    pub(super) end_with_parent: bool,
+    /// Stops when the parent process is not, or no longer, the one with this id.
+    #[arg(long, value_name = "PID")]
+    pub(super) end_with_parent: Option<i32>,
 }

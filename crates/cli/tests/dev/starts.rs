@@ -62,6 +62,23 @@ async fn a_start_in_vain_leaves_nothing_behind() {
     refused("TIFFIN_API_KEY", "short");
 }
 
+#[test]
+fn a_parent_that_is_gone_before_the_first_look_ends_it() {
+    let mut child = command("true").spawn().unwrap();
+    let gone = child.id().to_string();
+    child.wait().unwrap();
+    let mut command = command(TIFFIN);
+    command
+        .args(["dev", "--end-with-parent", &gone])
+        .env("TIFFIN_DATA", scratch_folder("data"))
+        .env("TIFFIN_LISTEN", format!("127.0.0.1:{}", free_port()))
+        .env("TIFFIN_ADMIN_LISTEN", format!("127.0.0.1:{}", free_port()))
+        .env("TIFFIN_NATS_URL", "nats://127.0.0.1:1");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(said(&output).contains("the parent process is gone"), "{output:?}");
+}
+
 #[tokio::test]
 async fn a_nats_server_that_is_named_is_used_and_none_is_started() {
     let nats = NatsServer::start().await;
