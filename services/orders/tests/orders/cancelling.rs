@@ -18,7 +18,7 @@ use crate::world::World;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an order is being cooked.
 const COOKING: Duration = Duration::from_secs(3);
-const ORDERS: usize = 200;
+const ORDERS: usize = 1_000;
 
 pub(crate) async fn cancel(bus: &Bus, id: OrderId) -> Verdict {
     let request = v1::CancelOrderRequest {
@@ -100,6 +100,11 @@ pub(crate) async fn of_a_cancellation_and_a_due_timer_exactly_one_wins(world: Wo
         (1..ORDERS).contains(&cancelled),
         "{cancelled} were cancelled: there was no race"
     );
+    let conflicts: u64 = [&one, &other]
+        .map(|replica| replica.metric("tiffin_orders_conflicts_total"))
+        .iter()
+        .sum();
+    assert!(conflicts > 0, "no cancellation met a timer of the other replica");
     one.stop().await;
     other.stop().await;
 }
