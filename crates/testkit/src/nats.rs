@@ -53,6 +53,12 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.0.port)
     }
 
+    /// Its process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        let process = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().map(Process::id)
+    }
+
     /// kill -9; the store stays.
     pub async fn kill(&self) {
         self.blocking(Server::kill).await;

@@ -86,6 +86,13 @@ impl Postgres {
         .await
     }
 
+    /// The process id of a server that was started here, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        let Server::Own { process, .. } = &*self.0 else { return None };
+        let process = process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().map(Process::id)
+    }
+
     /// Creates an empty database.
     pub async fn database(&self) -> Database {
         let name = format!("test_{}", uuid::Uuid::now_v7().simple());

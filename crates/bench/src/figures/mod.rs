@@ -1,0 +1,136 @@
+//! The figures: each sets up Tiffin and its floor, and has them measured in turn.
+
+mod append;
+mod create;
+mod push;
+mod relay;
+mod sagas;
+
+use std::{future::Future, pin::Pin};
+
+use anyhow::{Context, Result};
+use tiffin_eventstore::{DatabaseUrl, EventStore};
+use tiffin_testkit::{Postgres, scratch_folder};
+
+use crate::{floor::rows::Rows, method::Plan, report::Figure, usage::Watched};
+
+/// A figure that can be asked for.
+pub(crate) struct Entry {
+    /// By which name.
+    pub(crate) name: &'static str,
+    /// What it says.
+    pub(crate) what: &'static str,
+    /// Measures it.
+    pub(crate) measure: fn(Plan) -> Measuring,
+}
+
+type Measuring = Pin<Box<dyn Future<Output = Result<Figure>>>>;
+
+/// Every figure, in the order in which they are measured.
+pub(crate) const ALL: &[Entry] = &[
+    Entry {
+        name: append::NAME,
+        what: "256 appenders of one event each, beside one connection that inserts batches of 64 rows",
+        measure: |plan| Box::pin(append::measure(plan)),
+    },
+    Entry {
+        name: create::BURST,
+        what: "createOrder by 256 clients for 10 s, beside the same HTTP stack with a resolver that does nothing",
+        measure: |plan| Box::pin(create::burst(plan)),
+    },
+    Entry {
+        name: create::SUSTAINED,
+        what: "the same for 60 s, relay and saga starts keeping up",
+        measure: |plan| Box::pin(create::sustained(plan)),
+    },
+    Entry {
+        name: sagas::MANY,
+        what: "512 orders under way, all waits zero, beside their rows and messages without any order",
+        measure: |plan| Box::pin(sagas::many(plan)),
+    },
+    Entry {
+        name: sagas::ALONE,
+        what: "one order at a time from placed to delivered, beside one durable insert",
+        measure: |plan| Box::pin(sagas::alone(plan)),
+    },
+    Entry {
+        name: push::NAME,
+        what: "updates from the bus to 10,000 sockets, beside a bare axum server of sockets",
+        measure: |plan| Box::pin(push::measure(plan)),
+    },
+    Entry {
+        name: relay::NAME,
+        what: "a log carried into an empty stream, beside a bare client that publishes the same messages",
+        measure: |plan| Box::pin(relay::measure(plan)),
+    },
+];
+
+/// The figures of these names; all, if there is none.
+///
+/// # Errors
+/// There is no such figure.
+pub(crate) fn named(names: &[String]) -> Result<Vec<&'static Entry>> {
+    if names.is_empty() {
+        return Ok(ALL.iter().collect());
+    }
+    let find = |name: &String| {
+        let found = ALL.iter().find(|entry| entry.name == name);
+        found.with_context(|| format!("there is no figure {name:?}; --list shows what there is"))
+    };
+    names.iter().map(find).collect()
+}
+
+/// How many events a stream has: those of an order of four waits.
+pub(crate) const EVENTS: u64 = 6;
+/// The type of the events that stand for an order's.
+pub(crate) const KIND: &str = "OrderUpdated";
+/// As large as an order's usual event.
+pub(crate) const DATA: &[u8] = &[b'd'; 300];
+/// As large as its metadata.
+pub(crate) const METADATA: &[u8] = &[b'm'; 100];
+
+/// The two databases, each as a log and as what is beside it.
+enum Engine {
+    Sqlite,
+    Postgres(Postgres),
+}
+
+impl Engine {
+    async fn both() -> [(&'static str, Self); 2] {
+        [
+            ("SQLite", Self::Sqlite),
+            ("PostgreSQL", Self::Postgres(Postgres::start().await)),
+        ]
+    }
+
+    /// Where an empty log can be.
+    async fn log_url(&self) -> Result<DatabaseUrl> {
+        match self {
+            Self::Sqlite => Ok(DatabaseUrl::Sqlite(scratch_folder("log"))),
+            Self::Postgres(server) => Ok(server.database().await.url.parse()?),
+        }
+    }
+
+    /// An empty log.
+    async fn log(&self) -> Result<EventStore> {
+        let url = self.log_url().await?;
+        EventStore::migrate(&url).await?;
+        Ok(EventStore::open(tiffin_eventstore::Config::new(url)).await?)
+    }
+
+    /// The floor beside it.
+    async fn rows(&self) -> Result<Rows> {
+        match self {
+            Self::Sqlite => Rows::sqlite(&scratch_folder("floor")).await,
+            Self::Postgres(server) => Rows::postgres(&server.database().await.url, self.watched()).await,
+        }
+    }
+
+    /// Whose work counts: this process, and the database's.
+    fn watched(&self) -> Watched {
+        match self {
+            Self::Sqlite => Watched::this(),
+            Self::Postgres(server) => Watched::this().and(server.id()),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Updates from the bus to ten thousand sockets, each of which watches an order of its own.
+
+use std::{env, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use async_nats::jetstream;
+use futures::{StreamExt, TryStreamExt, stream};
+use tiffin_eventstore::EventStore;
+use tiffin_testkit::{Postgres, Process, command, eventually, free_port, scratch_folder};
+use tiffin_tests::stack::{API_KEY, Setting, Stack, waits};
+use tokio::net::TcpStream;
+
+use super::{create::address, sagas::placed_order};
+use crate::{
+    floor::socket,
+    load::socket::{Received, Subscriber},
+    method::{Plan, compare},
+    report::{Figure, Goal},
+    run::{Clock, Run, Subject, latencies},
+    usage::Watched,
+};
+
+pub(super) const NAME: &str = "push";
+
+/// How many sockets there are.
+const SOCKETS: usize = 10_000;
+/// How many are opened, and orders placed, at the same time.
+const AT_ONCE: usize = 64;
+
+pub(super) async fn measure(plan: Plan) -> Result<Figure> {
+    let mut floor = Floor::start().await?;
+    let mut system = System::start().await?;
+    let comparison = compare(plan, Duration::ZERO, &mut floor, &mut system).await?;
+    let mut figure = Figure::new(NAME);
+    figure.compared("pushes", &comparison, Some(Goal::AtLeast(0.6)), None);
+    let idle = system.bytes_of_a_subscriber / 1024.0;
+    figure.alone("KiB for an idle subscriber", idle, Some(Goal::AtMost(10.0)));
+    Ok(figure)
+}
+
+/// Sockets of a bare server.
+struct Floor {
+    address: SocketAddr,
+    process: Process,
+    received: Arc<Received>,
+    _subscribers: Vec<Subscriber>,
+}
+
+impl Floor {
+    async fn start() -> Result<Self> {
+        let port = free_port();
+        let mut server = command(env::current_exe()?);
+        server.args([socket::ARGUMENT, &port.to_string()]);
+        let process = Process::start("floor", server, &scratch_folder("floor").join("log"));
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        eventually!(TcpStream::connect(address).await.is_ok(), |up| *up);
+        let received = Arc::default();
+        Ok(Self {
+            address,
+            process,
+            _subscribers: connect(address, &received).await?,
+            received,
+        })
+    }
+}
+
+impl Subject for Floor {
+    async fn run(&mut self, _time: Duration) -> Result<Run> {
+        let watched = Watched::none().and(Some(self.process.id()));
+        let pushes = SOCKETS as u64 * socket::FRAMES;
+        let target = self.received.updates() + pushes;
+        let clock = Clock::start(&watched);
+        let push = reqwest::Client::new().post(format!("http://{}/push", self.address));
+        push.send().await?.error_for_status()?;
+        self.received.wait_for(target).await;
+        Ok(clock.stop(pushes, latencies()))
+    }
+}
+
+/// Subscribers of a notifier; orders go through their workflow while it stands still, so that their updates wait for
+/// it in the bus.
+struct System {
+    store: EventStore,
+    stack: Stack,
+    jetstream: jetstream::Context,
+    received: Arc<Received>,
+    subscribers: Vec<Subscriber>,
+    bytes_of_a_subscriber: f64,
+    published: u64,
+}
+
+impl System {
+    async fn start() -> Result<Self> {
+        let setting = Setting {
+            waits: waits(["0s"; 4]),
+            postgres: Some(Postgres::start().await),
+            ..Setting::default()
+        };
+        let stack = Stack::start(&setting).await?;
+        let store = EventStore::open(tiffin_eventstore::Config::new(stack.database.url.parse()?)).await?;
+        let received = Arc::default();
+        Ok(Self {
+            store,
+            jetstream: jetstream::new(async_nats::connect(stack.nats.url()).await?),
+            subscribers: connect(address(&stack.notifier[0])?, &received).await?,
+            stack,
+            received,
+            bytes_of_a_subscriber: 0.0,
+            published: 0,
+        })
+    }
+
+    /// Places an order for each socket, which then watches it.
+    async fn watch_new_orders(&mut self) -> Result<()> {
+        let seen = self.received.updates();
+        let store = &self.store;
+        let places = stream::iter(0..SOCKETS).map(|_| async {
+            let append = placed_order()?;
+            let order = append
+                .stream
+                .as_str()
+                .strip_prefix("order-")
+                .context("an order")?
+                .to_owned();
+            store.append(append).await?;
+            anyhow::Ok(order)
+        });
+        let orders: Vec<String> = places.buffer_unordered(AT_ONCE).try_collect().await?;
+        for (subscriber, order) in self.subscribers.iter_mut().zip(&orders) {
+            subscriber.watch(order).await?;
+        }
+        self.received.wait_for(seen + SOCKETS as u64).await;
+        Ok(())
+    }
+
+    /// Waits until all changes of all orders are in the stream.
+    async fn carried_out(&mut self) {
+        self.published += SOCKETS as u64 * socket::FRAMES;
+        let published = async || {
+            let stream = self.jetstream.get_stream("ORDER_UPDATED").await;
+            stream.map_or(0, |stream| stream.cached_info().state.last_sequence)
+        };
+        eventually!(within Duration::from_mins(2), published().await, |published| *published >= self.published);
+    }
+}
+
+impl Subject for System {
+    async fn run(&mut self, _time: Duration) -> Result<Run> {
+        let notifier = Watched::none().and(Some(self.stack.notifier[0].process.id()));
+        self.stack.orders[0].process.pause();
+        let before = notifier.usage().resident;
+        self.watch_new_orders().await?;
+        if self.bytes_of_a_subscriber == 0.0 {
+            let more = notifier.usage().resident.saturating_sub(before);
+            self.bytes_of_a_subscriber = crate::run::count(more) / crate::run::count(SOCKETS as u64);
+        }
+        self.stack.notifier[0].process.pause();
+        self.stack.orders[0].process.resume();
+        self.carried_out().await;
+        self.stack.orders[0].process.pause();
+
+        let pushes = SOCKETS as u64 * socket::FRAMES;
+        let target = self.received.updates() + pushes;
+        let watched = notifier.and(self.stack.nats.id());
+        let clock = Clock::start(&watched);
+        self.stack.notifier[0].process.resume();
+        self.received.wait_for(target).await;
+        let run = clock.stop(pushes, latencies());
+        self.stack.orders[0].process.resume();
+        Ok(run)
+    }
+}
+
+async fn connect(address: SocketAddr, received: &Arc<Received>) -> Result<Vec<Subscriber>> {
+    let connecting =
+        stream::iter(0..SOCKETS).map(|_| Subscriber::connect(address, API_KEY, Arc::clone(received)));
+    connecting.buffer_unordered(AT_ONCE).try_collect().await
+}

@@ -1,0 +1,4 @@
+//! What clients do, as cheaply as possible: the machine is to be busy with what is measured.
+
+pub(crate) mod http;
+pub(crate) mod socket;

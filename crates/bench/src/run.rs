@@ -1,0 +1,109 @@
+//! What one run did: how much, in which time, at what cost.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use hdrhistogram::Histogram;
+
+use crate::usage::{Usage, Watched};
+
+/// Something that can be measured, again and again.
+pub(crate) trait Subject {
+    /// Works for about `time` and says what it did.
+    async fn run(&mut self, time: Duration) -> Result<Run>;
+}
+
+/// What a subject did.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// How many operations were completed.
+    pub(crate) operations: u64,
+    /// In which time.
+    pub(crate) elapsed: Duration,
+    /// What they cost, over all processes that took part.
+    pub(crate) usage: Usage,
+    /// How long each took, in nanoseconds; empty where that was not asked.
+    pub(crate) latency: Histogram<u64>,
+}
+
+impl Run {
+    /// Operations per second.
+    pub(crate) fn rate(&self) -> f64 {
+        count(self.operations) / self.elapsed.as_secs_f64()
+    }
+
+    /// The median of how long one took, in microseconds.
+    pub(crate) fn median_latency(&self) -> f64 {
+        count(self.latency.value_at_quantile(0.5)) / 1e3
+    }
+
+    /// CPU time of all processes per operation, in microseconds.
+    pub(crate) fn cpu_per_operation(&self) -> f64 {
+        self.usage.cpu.as_secs_f64() * 1e6 / count(self.operations)
+    }
+}
+
+/// A stopwatch for time and cost.
+pub(crate) struct Clock<'a> {
+    watched: &'a Watched,
+    before: Usage,
+    start: Instant,
+}
+
+impl<'a> Clock<'a> {
+    /// Starts it.
+    pub(crate) fn start(watched: &'a Watched) -> Self {
+        Self {
+            watched,
+            before: watched.usage(),
+            start: Instant::now(),
+        }
+    }
+
+    /// Stops it.
+    pub(crate) fn stop(self, operations: u64, latency: Histogram<u64>) -> Run {
+        let elapsed = self.start.elapsed();
+        Run {
+            operations,
+            elapsed,
+            usage: self.watched.usage().since(self.before),
+            latency,
+        }
+    }
+}
+
+/// A histogram of nanoseconds with two significant digits, which takes any value.
+pub(crate) fn latencies() -> Histogram<u64> {
+    let mut histogram = Histogram::new(2).expect("two digits are allowed");
+    histogram.auto(true);
+    histogram
+}
+
+/// Notes how long something took.
+pub(crate) fn note(histogram: &mut Histogram<u64>, took: Duration) {
+    let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+    // It grows as needed, so there is nothing that it refuses.
+    let _infallible = histogram.record(nanoseconds);
+}
+
+/// A count as a number to reckon with.
+#[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^53")]
+pub(crate) fn count(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_something_took_is_noted_whatever_it_is() {
+        let mut histogram = latencies();
+        for microseconds in [3, 250, 90_000_000] {
+            note(&mut histogram, Duration::from_micros(microseconds));
+        }
+        let median = count(histogram.value_at_quantile(0.5)) / 1e3;
+        assert!((248.0..253.0).contains(&median), "{median}");
+        assert!(histogram.max() > 89_000_000_000);
+    }
+}
