@@ -1,6 +1,13 @@
 //! One key, one order; one order, one winner.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use futures::future::join_all;
@@ -16,11 +23,19 @@ use tiffin_tests::{
 async fn sixty_four_creations_with_one_key_make_one_order_though_the_api_is_killed_among_them() {
     let mut stack = Stack::start(&Setting::default()).await.unwrap();
     let client = stack.client();
+    let met = Arc::new(AtomicUsize::new(0));
     for round in 0..5 {
         let key = format!("the-only-key-of-round-{round}");
         let clients = (0..64).map(|_| {
-            let (client, key) = (client.clone(), key.clone());
-            tokio::spawn(async move { client.place("soup", &key).await.unwrap().to_string() })
+            let (client, key, met) = (client.clone(), key.clone(), Arc::clone(&met));
+            tokio::spawn(async move {
+                let first = client.create("soup", Some(&key)).await;
+                // A request that was on its way; one that found nobody is only early or late.
+                if matches!(first, Outcome::Unknown(_)) {
+                    met.fetch_add(1, Ordering::Relaxed);
+                }
+                client.place("soup", &key).await.unwrap().to_string()
+            })
         });
         let clients: Vec<_> = clients.collect();
         tokio::time::sleep(Duration::from_millis(5 * round)).await;
@@ -32,6 +47,9 @@ async fn sixty_four_creations_with_one_key_make_one_order_though_the_api_is_kill
         let other = client.create("salad", Some(&key)).await;
         assert_eq!(other, Outcome::Refused("IDEMPOTENCY_KEY_REUSED".to_owned()));
     }
+    let met = met.load(Ordering::Relaxed);
+    println!("{met} of 320 requests met a kill");
+    assert!(met > 0, "no kill met a request");
     let log = audit::log(&stack.database.url).await.unwrap();
     let evidence = Evidence {
         log,
