@@ -55,7 +55,9 @@ fn crates() -> BTreeMap<String, BTreeSet<String>> {
     let crates = packages
         .iter()
         .map(|package| (short(name(package)).to_owned(), needs(package)));
-    crates.filter(|(name, _)| name != "tests" && name != "bench").collect()
+    crates
+        .filter(|(name, _)| name != "tests" && name != "bench")
+        .collect()
 }
 
 fn name(value: &Value) -> &str {

@@ -88,7 +88,9 @@ impl Postgres {
 
     /// The process id of a server that was started here, while it runs.
     pub fn id(&self) -> Option<u32> {
-        let Server::Own { process, .. } = &*self.0 else { return None };
+        let Server::Own { process, .. } = &*self.0 else {
+            return None;
+        };
         let process = process.lock().unwrap_or_else(PoisonError::into_inner);
         process.as_ref().map(Process::id)
     }
