@@ -20,14 +20,8 @@ const STREAM_BACKWARDS: &str = "SELECT * FROM log.recorded_v1 \
      ORDER BY revision DESC LIMIT $3";
 const STREAMS: &str = "SELECT r.* FROM log.events f JOIN log.recorded_v1 r ON r.stream_no = f.position \
      WHERE f.stream = ANY($1) AND f.revision = 0 ORDER BY r.stream_no, r.revision";
-/// The limits keep the planner from reading whole streams.
-const LOOK: &str = "SELECT w.n - 1, e.* FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) \
-     WITH ORDINALITY AS w (name, low, count, last, n) JOIN log.events f ON f.stream = w.name AND f.revision = 0 \
-     CROSS JOIN LATERAL (\
-     (SELECT * FROM log.recorded_v1 r WHERE r.stream_no = f.position AND r.revision >= w.low \
-     ORDER BY r.revision LIMIT w.count) UNION ALL \
-     (SELECT * FROM log.recorded_v1 r WHERE r.stream_no = f.position ORDER BY r.revision DESC LIMIT w.last)) e \
-     ORDER BY w.n, e.revision";
+const LOOK: &str = "SELECT n, position, stream_no, stream, revision, event_id, type, data, metadata, created_at \
+     FROM log.look_v1($1, $2, $3, $4)";
 
 pub(super) async fn read(pool: &PgPool, read: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, Fault> {
     let rows: Vec<Row> = match read {

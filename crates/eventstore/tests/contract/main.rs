@@ -9,6 +9,8 @@ mod derived;
 #[cfg(test)]
 mod follow;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod read;

@@ -1,0 +1,67 @@
+//! What a statement costs must not depend on how small the log was when its plan was made: PostgreSQL only.
+
+use tiffin_eventstore::{Direction, EventStore, Expected, Revision};
+use tiffin_testkit::eventually;
+
+use crate::world::{World, append, conflict, event, grow};
+
+/// So often that PostgreSQL has settled on a plan.
+const USES: usize = 8;
+/// How much the log then grows.
+const STREAMS: i32 = 20_000;
+/// More than all uses need, and far less than one look at every stream.
+const FEW: i64 = 2_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_made_for_a_small_log_read_little_of_a_large_one() {
+    let world = World::postgres().await;
+    let store = world.store().await;
+    grow(&store, "s", 3).await;
+    use_all(&store).await;
+    let fill = "SELECT log.start_v1(0, gen_random_uuid(), array_agg('filled-' || n), array_agg(1), \
+         array_agg(gen_random_uuid()), array_agg('t'::text), array_agg(''::bytea), array_agg(''::bytea)) \
+         FROM generate_series(1, $1) n";
+    let mut raw = world.raw_postgres().await;
+    sqlx::query(fill).bind(STREAMS).execute(&mut raw).await.unwrap();
+    let filling = rows_read(&world).await;
+    use_all(&store).await;
+    // A connection tells what it read when it ends, at the latest.
+    store.close().await;
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+         AND application_name = 'tiffin'";
+    eventually!(
+        sqlx::query_scalar::<_, i64>(others)
+            .fetch_one(&mut raw)
+            .await
+            .unwrap(),
+        |open| *open == 0
+    );
+    let read = rows_read(&world).await - filling;
+    assert!(read < FEW, "{read} rows");
+}
+
+async fn use_all(store: &EventStore) {
+    let names = ["s".into(), "t".into()];
+    for _ in 0..USES {
+        conflict(
+            store
+                .append(append("s", Expected::NoStream, vec![event("x")]))
+                .await,
+        );
+        store.read_streams(&names).await.unwrap();
+        for (direction, from) in [(Direction::Forwards, 0), (Direction::Backwards, 9)] {
+            store
+                .read_stream(&names[0], Revision(from), direction, 9)
+                .await
+                .unwrap();
+        }
+    }
+}
+
+/// How many rows and entries of indexes were read from the log up to now.
+async fn rows_read(world: &World) -> i64 {
+    let read = "SELECT (SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE schemaname = 'log')::bigint \
+         + (SELECT sum(seq_tup_read) FROM pg_stat_all_tables WHERE schemaname = 'log')::bigint";
+    let mut connection = world.raw_postgres().await;
+    sqlx::query_scalar(read).fetch_one(&mut connection).await.unwrap()
+}
