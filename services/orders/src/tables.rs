@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sqlx::{Database, Encode, QueryBuilder, Type};
-use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx};
+use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx, either};
 use tiffin_order::{OrderId, Status};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -66,16 +66,6 @@ pub(crate) struct Census {
 #[derive(Clone)]
 pub(crate) struct Tables {
     derived: Derived,
-}
-
-/// Runs an expression with the transaction of either database.
-macro_rules! either {
-    ($tx:expr, $it:ident => $body:expr) => {
-        match $tx {
-            Tx::Sqlite($it) => $body,
-            Tx::Postgres($it) => $body,
-        }
-    };
 }
 
 impl Tables {

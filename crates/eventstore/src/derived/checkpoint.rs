@@ -4,7 +4,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Derived, Tx};
-use crate::{Cursor, DerivedError, Position};
+use crate::{Cursor, DerivedError, Position, either};
 
 const READ: &str = "SELECT position, event_id, note FROM checkpoints WHERE name = $1";
 const MOVE: &str = "UPDATE checkpoints SET position = $1, event_id = $2, note = $3 \
@@ -30,10 +30,8 @@ impl Derived {
     /// The database does not answer.
     pub async fn checkpoint(&self, name: &str) -> Result<Checkpoint, DerivedError> {
         let mut tx = self.begin().await?;
-        let row: Option<(i64, Uuid, Vec<u8>)> = match &mut tx {
-            Tx::Sqlite(tx) => sqlx::query_as(READ).bind(name).fetch_optional(&mut **tx).await?,
-            Tx::Postgres(tx) => sqlx::query_as(READ).bind(name).fetch_optional(&mut **tx).await?,
-        };
+        let row: Option<(i64, Uuid, Vec<u8>)> =
+            either!(&mut tx, tx => sqlx::query_as(READ).bind(name).fetch_optional(&mut **tx).await?);
         tx.rollback().await?;
         Ok(
             row.map_or_else(Checkpoint::default, |(position, event_id, note)| Checkpoint {
@@ -57,25 +55,17 @@ impl Derived {
         to: &Checkpoint,
     ) -> Result<(), DerivedError> {
         let statement = if *from == Cursor::START { BEGIN } else { MOVE };
-        macro_rules! moved {
-            ($tx:expr) => {
-                sqlx::query(statement)
-                    .bind(to.cursor.position.to_sql())
-                    .bind(to.cursor.event_id)
-                    .bind(&*to.note)
-                    .bind(name)
-                    .bind(from.position.to_sql())
-                    .bind(from.event_id)
-                    .execute(&mut **$tx)
-                    .await?
-                    .rows_affected()
-            };
-        }
-        let rows = match tx {
-            Tx::Sqlite(tx) => moved!(tx),
-            Tx::Postgres(tx) => moved!(tx),
-        };
-        if rows == 1 {
+        let moved = either!(tx, tx => sqlx::query(statement)
+            .bind(to.cursor.position.to_sql())
+            .bind(to.cursor.event_id)
+            .bind(&*to.note)
+            .bind(name)
+            .bind(from.position.to_sql())
+            .bind(from.event_id)
+            .execute(&mut **tx)
+            .await?
+            .rows_affected());
+        if moved == 1 {
             Ok(())
         } else {
             Err(DerivedError::Fenced(name.to_owned()))

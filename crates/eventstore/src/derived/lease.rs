@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Derived, Tx};
-use crate::{DerivedError, Fault, event::to_micros};
+use crate::{DerivedError, Fault, either, event::to_micros};
 
 /// How long a lease lasts after it was last renewed.
 const TERM: Duration = Duration::from_millis(1_500);
@@ -157,22 +157,10 @@ impl Keeper {
 
     async fn give_back(&self) -> Result<(), DerivedError> {
         let mut tx = self.derived.begin().await?;
-        match &mut tx {
-            Tx::Sqlite(tx) => {
-                sqlx::query(GIVE_BACK)
-                    .bind(&self.name)
-                    .bind(&self.holder)
-                    .execute(&mut **tx)
-                    .await?;
-            }
-            Tx::Postgres(tx) => {
-                sqlx::query(GIVE_BACK)
-                    .bind(&self.name)
-                    .bind(&self.holder)
-                    .execute(&mut **tx)
-                    .await?;
-            }
-        }
+        either!(&mut tx, tx => {
+            let give = sqlx::query(GIVE_BACK).bind(&self.name).bind(&self.holder);
+            give.execute(&mut **tx).await?;
+        });
         tx.commit().await
     }
 }

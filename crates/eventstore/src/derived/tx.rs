@@ -16,6 +16,17 @@ pub enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
+/// Runs an expression with the transaction of either database: `either!(&mut tx, tx => …)`.
+#[macro_export]
+macro_rules! either {
+    ($tx:expr, $it:ident => $body:expr) => {
+        match $tx {
+            $crate::Tx::Sqlite($it) => $body,
+            $crate::Tx::Postgres($it) => $body,
+        }
+    };
+}
+
 /// How transactions begin: with all that they need, since nothing else is sure to be set on their connection.
 struct Begin {
     sqlite: &'static str,
@@ -85,10 +96,7 @@ impl Tx {
     /// # Errors
     /// The database does not answer: whether it was done is unknown, and the checkpoint tells.
     pub async fn commit(self) -> Result<(), DerivedError> {
-        match self {
-            Self::Sqlite(tx) => Ok(tx.commit().await?),
-            Self::Postgres(tx) => Ok(tx.commit().await?),
-        }
+        Ok(either!(self, tx => tx.commit().await)?)
     }
 
     /// Undoes what was done.
@@ -96,9 +104,6 @@ impl Tx {
     /// # Errors
     /// The database does not answer, and undoes it by itself.
     pub async fn rollback(self) -> Result<(), DerivedError> {
-        match self {
-            Self::Sqlite(tx) => Ok(tx.rollback().await?),
-            Self::Postgres(tx) => Ok(tx.rollback().await?),
-        }
+        Ok(either!(self, tx => tx.rollback().await)?)
     }
 }

@@ -1,7 +1,7 @@
 //! Generations of the list: one is served, one may be being built, and what came before is deleted.
 
 use sqlx::Executor;
-use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Tx};
+use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, either};
 
 use super::{Row, Tables};
 

@@ -1,7 +1,7 @@
 //! Reads the list: a page is a range of one index, or of one for each status, merged.
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
-use tiffin_eventstore::{DerivedError, Direction, Position, Tx};
+use tiffin_eventstore::{DerivedError, Direction, Position, Tx, either};
 use tiffin_order::Status;
 use tiffin_proto::status_to_wire;
 use time::OffsetDateTime;
