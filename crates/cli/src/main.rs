@@ -1,5 +1,6 @@
 //! The `tiffin` program: everything on one machine, and commands for whoever places or looks after orders.
 
+mod completions;
 mod decode;
 mod dev;
 mod failure;
@@ -53,6 +54,8 @@ enum Command {
     Keys(keys::Command),
     /// Creates the database's tables, or brings them up to date. Safe from several processes at once.
     Migrate(migrate::Settings),
+    /// Prints what a shell needs to complete command lines: for bash, `source <(tiffin completions bash)`.
+    Completions(completions::Settings),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Rebuild(command) => wait_for(rebuild::run(command, json)),
         Command::Keys(command) => keys::run(&command, json),
         Command::Migrate(settings) => wait_for(migrate::run(settings, json)),
+        Command::Completions(settings) => completions::run(&settings),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
