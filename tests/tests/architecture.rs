@@ -1,18 +1,21 @@
-//! What stands beside the code fits it: ARCHITECTURE.md names no path, command, subject, stream, table, program or word
-//! that does not exist, and the mutations of the torture run can be applied.
+//! What stands beside the code fits it: ARCHITECTURE.md and the paper on scale name no path, command, subject, stream,
+//! table, program or word that does not exist, and the mutations of the torture run can be applied.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use tiffin_testkit::workspace;
 
 #[test]
-fn architecture_md_names_only_what_exists() {
-    let text = fs::read_to_string(workspace().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
-    let wrong = unknown(&text, &Project::read());
-    assert!(
-        wrong.is_empty(),
-        "ARCHITECTURE.md names what does not exist: {wrong:#?}"
-    );
+fn documents_name_only_what_exists() {
+    let project = Project::read();
+    for document in ["ARCHITECTURE.md", "docs/scale.md"] {
+        let text = fs::read_to_string(workspace().join(document)).expect(document);
+        let wrong = unknown(&text, &project);
+        assert!(
+            wrong.is_empty(),
+            "{document} names what does not exist: {wrong:#?}"
+        );
+    }
 }
 
 #[test]
