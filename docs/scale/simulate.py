@@ -18,15 +18,15 @@ from pathlib import Path
 INPUTS = {
     "events": (6, "an order", "code: created, started, four steps"),
     "updates": (4, "messages an order in `ORDER_UPDATED`", "code: one for each step"),
-    "log": (359, "bytes an event", "run: `log.events` with its indexes, 75,067 events"),
-    "wal": (749, "bytes an event", "run: PostgreSQL's WAL, the list and the wake-ups included"),
-    "message": (456, "bytes a message", "run: `ORDER_UPDATED`, 62,044 messages"),
+    "log": (359, "bytes an event", "run: `log.events` with its indexes, 120,001 events"),
+    "wal": (713, "bytes an event", "run: PostgreSQL's WAL, the list and the wake-ups included"),
+    "message": (459, "bytes a message", "run: `ORDER_UPDATED`, 80,000 messages"),
     "saga": (296, "CPU-µs an order", "bench: `sagas` on PostgreSQL, load and servers together"),
     "group": (512, "events at most", "code: a group of the writer"),
-    "append": (18, "µs an event", "SQL: `log.append_v1` in groups of 256 and 512"),
-    "overhead": (0.4, "ms a group", "SQL: `log.append_v1` for one event, without its fsync"),
-    "read": (5, "CPU-µs an event", "SQL: 512 events of `log.recorded_v1`"),
-    "snapshot": (27, "CPU-µs an order", "SQL: the histories of 256 orders in one statement"),
+    "append": (13, "µs an event", "SQL: `log.append_v1` in groups of 64 to 512"),
+    "overhead": (0.25, "ms a group", "SQL: `log.append_v1` for one event, without its fsync"),
+    "read": (4, "CPU-µs an event", "SQL: 512 events of `log.recorded_v1`"),
+    "snapshot": (21, "CPU-µs an order", "SQL: the histories of 256 orders in one statement"),
     "poll": (1, "seconds", "code: how often a feed reads the log in any case"),
     "connect": (0.18, "CPU-ms a socket", "run: upgrade, init, subscription, first answer; no TLS"),
     "socket": (9, "KiB", "run: resident memory of a subscribed socket"),
@@ -156,7 +156,7 @@ def commits():
     rng = random.Random(1)
     rows = []
     for fsync in (0.1, 1, 5):
-        for rate in (6_000, 20_000, 40_000):
+        for rate in (6_000, 20_000, 60_000):
             row = [f"{fsync} ms", rate]
             for writers in (1, 2, 4, 8, 16):
                 if rate > given("group") / lock_held(given("group"), fsync):
