@@ -32,7 +32,7 @@ impl Headers {
     }
 
     /// The event that the message carries, if a relay published it.
-    pub(crate) fn event(&self) -> Option<Cursor> {
+    pub fn event(&self) -> Option<Cursor> {
         let position = self.get(POSITION)?.parse().ok().map(Position)?;
         let event_id = Uuid::try_parse(self.get(EVENT_ID)?).ok()?;
         Some(Cursor { position, event_id })

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Append, AppendError, Appended, Config, Cursor, DatabaseUrl, Fault, MigrateError, OpenError, Position,
-    Subscription,
+    RecordedEvent, Subscription,
     backend::Backend,
     clock::Clock,
     database::{self, Database},
@@ -145,6 +145,11 @@ impl EventStore {
     /// Up to where this process has committed, for telling other processes.
     pub fn committed(&self) -> watch::Receiver<Position> {
         self.0.committed.subscribe()
+    }
+
+    /// The event at a cursor, if it is one of the newest, which are in memory.
+    pub fn recent(&self, cursor: Cursor) -> Option<Arc<RecordedEvent>> {
+        self.0.tail.at(cursor)
     }
 
     /// Another process says that it has committed up to a position: reads it at once.

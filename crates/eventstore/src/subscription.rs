@@ -18,6 +18,8 @@ pub struct Subscription {
     /// How often the log had been replaced when the cursor was last found in it.
     generation: u64,
     poll: Duration,
+    /// How long it lets events gather once there are new ones.
+    gather: Duration,
 }
 
 impl Subscription {
@@ -29,7 +31,15 @@ impl Subscription {
             heads,
             generation,
             poll,
+            gather: Duration::ZERO,
         }
+    }
+
+    /// For a follower that acts only now and then: new events may gather for so long before they are handed out, so that
+    /// it is not woken by every commit.
+    #[must_use]
+    pub fn gathering(self, gather: Duration) -> Self {
+        Self { gather, ..self }
     }
 
     /// The last event that was handed out.
@@ -60,6 +70,9 @@ impl Subscription {
                 After::Events(events) => return Ok(self.hand_out(events, generation)),
                 After::UpToDate => {
                     self.changed().await;
+                    if !self.gather.is_zero() {
+                        tokio::time::sleep(self.gather).await;
+                    }
                     continue;
                 }
                 After::Replaced => return Err(self.replaced().await),

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::waiting::{Backlog, Waiting};
 
+/// How long events may gather before they are counted.
+const GATHER: Duration = Duration::from_millis(20);
 /// How long to wait before the log is looked at again after it could not be followed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -133,7 +135,7 @@ impl Admission {
     /// Returns when the log was replaced, or the store closed.
     async fn follow_from(&self, cursor: Cursor) {
         *self.waiting() = Waiting::default();
-        let mut events = self.store.subscribe(cursor);
+        let mut events = self.store.subscribe(cursor).gathering(GATHER);
         loop {
             match events.next().await {
                 Ok(batch) => {

@@ -46,7 +46,11 @@ impl Starts {
             .iter()
             .filter_map(|(order, _)| order.as_ref().ok().copied())
             .collect();
-        self.runner.saga().preload(&orders).await;
+        let saga = self.runner.saga();
+        for (_, delivery) in &announced {
+            saga.recall(delivery.headers.event());
+        }
+        saga.preload(&orders).await;
         for (order, delivery) in announced {
             let this = self.clone();
             match order {

@@ -69,6 +69,11 @@ impl Tail {
         self.ring().after(cursor, limit)
     }
 
+    /// The event at a cursor, if it is in memory.
+    pub(crate) fn at(&self, cursor: Cursor) -> Option<Arc<RecordedEvent>> {
+        self.ring().at(cursor).cloned()
+    }
+
     pub(crate) fn backend(&self) -> &dyn Backend {
         &*self.backend
     }

@@ -103,6 +103,13 @@ impl Ring {
         }
     }
 
+    /// The event at a cursor, if it is kept.
+    pub(crate) fn at(&self, cursor: Cursor) -> Option<&Arc<RecordedEvent>> {
+        let index = cursor.position.0.checked_sub(self.base.position.0 + 1)?;
+        let event = self.events.get(usize::try_from(index).ok()?)?;
+        (event.id == cursor.event_id).then_some(event)
+    }
+
     /// What comes after a cursor, at most `limit` events.
     pub(crate) fn after(&self, cursor: Cursor, limit: usize) -> After {
         let Some(seen) = cursor.position.0.checked_sub(self.base.position.0) else {

@@ -43,6 +43,41 @@ pub(crate) async fn a_subscription_catches_up_and_then_follows(world: World) {
     assert_eq!(subscription.next().await.unwrap(), after);
 }
 
+pub(crate) async fn events_gather_for_a_follower_that_is_in_no_hurry(world: World) {
+    let store = world.store().await;
+    let mut subscription = store.subscribe(Cursor::START).gathering(Duration::from_secs(1));
+    let growing = tokio::spawn({
+        let store = store.clone();
+        async move { grow(&store, "s", 20).await }
+    });
+    let first = subscription.next().await.unwrap();
+    assert!(first.len() > 1, "the first commit alone did not wake it");
+    let end = cursor(&growing.await.unwrap());
+    let rest = follow_to(&mut subscription, end).await;
+    assert_eq!([first, rest].concat(), whole_log(&store).await);
+}
+
+pub(crate) async fn the_newest_events_are_at_hand_by_their_cursors(world: World) {
+    let store = world.store().await;
+    let events = grow(&store, "s", 3).await;
+    for event in &events {
+        assert_eq!(store.recent(event.cursor()).as_ref(), Some(event));
+    }
+    let another = Cursor {
+        event_id: Uuid::now_v7(),
+        ..cursor(&events)
+    };
+    assert_eq!(store.recent(another), None);
+    assert_eq!(store.recent(Cursor::START), None);
+    store.close().await;
+    drop(store);
+    assert_eq!(
+        world.store().await.recent(cursor(&events)),
+        None,
+        "only what this process has seen"
+    );
+}
+
 pub(crate) async fn a_subscription_behind_the_memory_reads_the_log(world: World) {
     let mut config = world.config();
     config.tail_bytes = 1_000;

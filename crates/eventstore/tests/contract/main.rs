@@ -67,6 +67,8 @@ on_both! {
     }
     follow {
         a_subscription_catches_up_and_then_follows,
+        events_gather_for_a_follower_that_is_in_no_hurry,
+        the_newest_events_are_at_hand_by_their_cursors,
         a_subscription_behind_the_memory_reads_the_log,
         a_cancelled_wait_takes_no_event_away,
         closing_ends_a_subscription,

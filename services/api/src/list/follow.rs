@@ -10,6 +10,8 @@ use crate::tables::Generation;
 
 /// How often the list is written; without changes every second time.
 const WRITE: Duration = Duration::from_millis(250);
+/// How long events may gather before the list looks at them.
+const GATHER: Duration = Duration::from_millis(20);
 /// So many changed orders are written at once, sooner than that.
 const AT_ONCE: usize = 1_000;
 
@@ -44,7 +46,7 @@ impl List {
         let generation = self.tables.generations().await?.live;
         let mut saved = self.tables.checkpoint(generation).await?;
         self.metrics.reached(saved.position);
-        let mut subscription = self.store.subscribe(saved);
+        let mut subscription = self.store.subscribe(saved).gathering(GATHER);
         let mut batch = Batch::new(saved);
         let mut ticks = tokio::time::interval(WRITE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

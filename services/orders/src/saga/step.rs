@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tiffin_eventstore::{
-    Append, AppendError, EventStore, Expected, NewEvent, RecordedEvent, StreamName, Urgency,
+    Append, AppendError, Cursor, EventStore, Expected, NewEvent, RecordedEvent, Revision, StreamName, Urgency,
 };
 use tiffin_order::{Actor, Input, NewFact, Order, OrderId, decide, evolve};
 use tiffin_proto::{Context, Encoded, encode};
@@ -84,6 +84,20 @@ impl Saga {
     pub(crate) async fn read(&self, id: OrderId) -> Result<Loaded, Failure> {
         let streams = self.store.read_streams(&[StreamName::from(id.stream())]).await?;
         fold(streams.first().map_or(&[], Vec::as_slice))
+    }
+
+    /// Keeps a new order as its first event shows it, if that is still in memory. If more has happened to the order, the
+    /// next append is refused, and the stream read.
+    pub(crate) fn recall(&self, first: Option<Cursor>) {
+        let Some(first) = first.and_then(|cursor| self.store.recent(cursor)) else {
+            return;
+        };
+        if first.revision == Revision::FIRST
+            && let Some(id) = OrderId::from_stream(first.stream.as_str())
+            && let Ok(loaded) = fold(&[first])
+        {
+            self.cache.put(id, &Arc::new(loaded));
+        }
     }
 
     /// Reads those orders into memory that are not there, all at once; what cannot be read is seen in its step.

@@ -11,6 +11,8 @@ use super::{PAUSE, Wakeups, trail::Trail};
 const BEHIND: Duration = Duration::from_secs(1);
 /// How often the index is written; without changes every second time.
 const WRITE: Duration = Duration::from_millis(250);
+/// How long events may gather before the index looks at them.
+const GATHER: Duration = Duration::from_millis(20);
 /// The most orders that are held back at a time.
 const MOST: usize = 20_000;
 /// The most orders of one transaction: the lease, which has the same connection, is to be renewed in between.
@@ -40,7 +42,7 @@ impl Wakeups {
 
     async fn follow_from_checkpoint(&self) -> Result<(), FollowError> {
         let mut saved = self.tables.checkpoint().await?.cursor;
-        let mut subscription = self.store.subscribe(saved);
+        let mut subscription = self.store.subscribe(saved).gathering(GATHER);
         let mut trail = Trail::new(saved);
         let mut ticks = tokio::time::interval(WRITE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
