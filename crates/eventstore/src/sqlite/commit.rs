@@ -2,20 +2,18 @@
 
 use std::path::Path;
 
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::SqliteConnection;
 use time::OffsetDateTime;
 
-use super::connect::{Durability, connect, writing};
+use super::{
+    connect::{Durability, connect, writing},
+    insert::Inserts,
+};
 use crate::{
     Cursor, Fault, NewEvent, Position,
-    append::MAX_EVENTS,
     backend::{Committed, Fate, Group},
-    event::{from_micros, to_micros},
+    event::from_micros,
 };
-
-const COLUMNS: usize = 9;
-/// SQLite's limit of bound values in one statement; four belong to the condition.
-const _: () = assert!(MAX_EVENTS * COLUMNS + 4 <= 32_766);
 
 /// How many pages may gather in the WAL before they are moved into the database.
 const CHECKPOINT_PAGES: usize = 1_000;
@@ -28,6 +26,7 @@ const ROW: usize = 128;
 /// The one connection that writes, and what it knows about the log's end.
 pub(super) struct Writer {
     connection: SqliteConnection,
+    inserts: Inserts,
     last: Position,
     created_at: OffsetDateTime,
     pages: usize,
@@ -45,6 +44,7 @@ impl Writer {
         let pages = CHECKPOINT_PAGES;
         Ok(Self {
             connection,
+            inserts: Inserts::default(),
             last: Position::from_sql(last),
             created_at: from_micros(created_at),
             pages,
@@ -62,15 +62,9 @@ impl Writer {
     pub(super) async fn commit(&mut self, group: &Group<'_>) -> Result<Committed, Fault> {
         let before = self.last;
         let created_at = self.created_at.max(crate::clock::machine());
-        let (mut insert, numbers) = statement(group, before, created_at);
-        // Texts of large groups are seldom the same, so only small ones are worth being kept prepared.
         let rows: usize = group.entries.iter().map(|entry| entry.events.len()).sum();
-        let done = insert
-            .build()
-            .persistent(rows <= 16)
-            .execute(&mut self.connection)
-            .await;
-        match done {
+        let (insert, numbers) = self.inserts.of(group, before, created_at);
+        match insert.execute(&mut self.connection).await {
             Ok(done) if done.rows_affected() == 0 && !self.holds(group.cursor).await? => {
                 Ok(Committed::Replaced)
             }
@@ -133,60 +127,4 @@ fn all_lost(group: &Group<'_>) -> Committed {
         created_at: OffsetDateTime::UNIX_EPOCH,
         fates: vec![Fate::Lost; group.entries.len()],
     }
-}
-
-/// The INSERT, which writes nothing if the log does not end at `before` or does not hold the writer's cursor, and the
-/// streams' numbers.
-fn statement(
-    group: &Group<'_>,
-    before: Position,
-    created_at: OffsetDateTime,
-) -> (QueryBuilder<Sqlite>, Vec<Position>) {
-    let mut position = before.0;
-    let mut numbers = Vec::with_capacity(group.entries.len());
-    let mut rows = Vec::new();
-    for entry in &group.entries {
-        let stream_no = entry.stream_no.unwrap_or(Position(position + 1));
-        numbers.push(stream_no);
-        for (revision, event) in (entry.first.0..).zip(entry.events) {
-            position += 1;
-            rows.push((
-                Position(position),
-                stream_no,
-                (revision == 0).then_some(entry.stream.as_str()),
-                revision,
-                event,
-            ));
-        }
-    }
-
-    let mut insert = QueryBuilder::new(
-        "INSERT INTO events (position, stream_no, stream, revision, event_id, type, data, metadata, created_at) \
-         SELECT * FROM (",
-    );
-    insert.push_values(rows, |mut row, (position, stream_no, stream, revision, event)| {
-        row.push_bind(position.to_sql())
-            .push_bind(stream_no.to_sql())
-            .push_bind(stream)
-            .push_bind(crate::Revision(revision).to_sql())
-            .push_bind(event.id)
-            .push_bind(&*event.kind)
-            .push_bind(&*event.data)
-            .push_bind(&*event.metadata)
-            .push_bind(to_micros(created_at));
-    });
-    let cursor = group.cursor.position.to_sql();
-    insert
-        .push(") WHERE coalesce((SELECT max(position) FROM events), 0) = ")
-        .push_bind(before.to_sql());
-    insert
-        .push(" AND (")
-        .push_bind(cursor)
-        .push(" = 0 OR EXISTS (SELECT 1 FROM events WHERE position = ");
-    insert
-        .push_bind(cursor)
-        .push(" AND event_id = ")
-        .push_bind(group.cursor.event_id)
-        .push("))");
-    (insert, numbers)
 }

@@ -2,6 +2,7 @@
 
 mod commit;
 mod connect;
+mod insert;
 mod read;
 
 use std::sync::Arc;
