@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
+use uuid::Uuid;
 
 use super::{Target, queue::Waiting, verdict};
 use crate::{Position, RecordedEvent, Revision, StreamName};
@@ -12,6 +13,7 @@ use crate::{Position, RecordedEvent, Revision, StreamName};
 struct Head {
     stream_no: Position,
     revision: Revision,
+    event_id: Uuid,
 }
 
 /// Heads are exact where this process alone writes, otherwise lower bounds.
@@ -33,6 +35,7 @@ impl Heads {
         let head = Head {
             stream_no: event.stream_no,
             revision: event.revision,
+            event_id: event.id,
         };
         if self
             .known
@@ -41,6 +44,15 @@ impl Heads {
         {
             self.known.put(event.stream.clone(), head);
         }
+    }
+
+    /// The last revision of a stream that another event has taken the append's place in, so that no look is needed to see
+    /// a conflict. Only where it is exact: elsewhere more may have come since.
+    pub(super) fn conflict(&mut self, waiting: &Waiting) -> Option<Revision> {
+        let first = verdict::expected_place(waiting.append.expected)?;
+        let head = self.known.get(&waiting.append.stream).filter(|_| self.exact)?;
+        let taken = head.revision == first && waiting.append.events.first()?.id != head.event_id;
+        taken.then_some(head.revision)
     }
 
     pub(super) fn forget(&mut self) {

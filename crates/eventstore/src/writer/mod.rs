@@ -96,9 +96,12 @@ impl Writer {
         let mut ready = Vec::with_capacity(group.len());
         let mut unsure = Vec::new();
         for waiting in group {
-            match self.heads.target(&waiting) {
-                Some(target) => ready.push(Ready { waiting, target }),
-                None => unsure.push(waiting),
+            if let Some(target) = self.heads.target(&waiting) {
+                ready.push(Ready { waiting, target });
+            } else if let Some(actual) = self.heads.conflict(&waiting) {
+                self.conflict(waiting, Some(actual));
+            } else {
+                unsure.push(waiting);
             }
         }
         self.look_and_judge(unsure, &mut ready).await;
@@ -161,19 +164,18 @@ impl Writer {
                     let stream = waiting.append.stream.clone();
                     self.answer(waiting, Err(AppendError::IdReused { stream, event_id }));
                 }
-                Verdict::Conflict { actual } => {
-                    let (stream, expected) = (waiting.append.stream.clone(), waiting.append.expected);
-                    self.answer(
-                        waiting,
-                        Err(AppendError::Conflict {
-                            stream,
-                            expected,
-                            actual,
-                        }),
-                    );
-                }
+                Verdict::Conflict { actual } => self.conflict(waiting, actual),
             }
         }
+    }
+
+    fn conflict(&self, waiting: Waiting, actual: Option<Revision>) {
+        let conflict = AppendError::Conflict {
+            stream: waiting.append.stream.clone(),
+            expected: waiting.append.expected,
+            actual,
+        };
+        self.answer(waiting, Err(conflict));
     }
 
     /// Perhaps written by this process before its connection broke, so the tail and the bus may not know it yet.
