@@ -14,7 +14,7 @@ pub use decode::{
 pub use encode::{Context, Encoded, encode, encode_parked_message, encode_workflow};
 pub use json::{JsonError, Language, from_json, to_json};
 pub use message::{cancel_reason, order_message, public_order};
-pub use words::{kind, reason_from_wire, status_from_wire, status_to_wire};
+pub use words::{kind, reason_from_wire, status_from_wire, status_to_wire, time_from_wire, timestamp};
 
 /// The version of the facts' schema that this build writes, and the newest that it reads.
 pub const SCHEMA_VERSION: u32 = 1;

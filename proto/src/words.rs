@@ -74,15 +74,16 @@ pub(crate) fn step_from_wire(number: i32) -> Option<StepName> {
         .find(|step| step_to_wire(*step) as i32 == number)
 }
 
-pub(crate) fn timestamp(at: OffsetDateTime) -> Timestamp {
+/// The time on the wire.
+pub fn timestamp(at: OffsetDateTime) -> Timestamp {
     Timestamp {
         seconds: at.unix_timestamp(),
         nanos: i32::try_from(at.nanosecond()).unwrap_or_default(),
     }
 }
 
-/// The time on the wire; `None` for one that no calendar holds.
-pub(crate) fn time_from_wire(at: &Timestamp) -> Option<OffsetDateTime> {
+/// The time that was on the wire; `None` for one that no calendar holds.
+pub fn time_from_wire(at: &Timestamp) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(at.seconds)
         .ok()?
         .replace_nanosecond(u32::try_from(at.nanos).ok()?)

@@ -3,6 +3,7 @@
 mod completions;
 mod decode;
 mod dev;
+mod events;
 mod failure;
 mod keys;
 mod migrate;
@@ -44,6 +45,9 @@ enum Command {
     /// Places, shows, watches and cancels orders.
     #[command(subcommand, arg_required_else_help = false)]
     Order(order::Command),
+    /// Shows the log of all events as it grows.
+    #[command(subcommand, arg_required_else_help = false)]
+    Events(events::Command),
     /// Reads one message of the bus on standard input and prints it as JSON, for `nats sub --translate`.
     Decode,
     /// Has what is derived from the log of events built anew.
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
     let result = match program.command {
         Command::Dev(settings) => return dev::run(*settings, json),
         Command::Order(command) => wait_for(order::run(command, json)),
+        Command::Events(command) => wait_for(events::run(command, json)),
         Command::Decode => decode::run(),
         Command::Rebuild(command) => wait_for(rebuild::run(command, json)),
         Command::Keys(command) => keys::run(&command, json),

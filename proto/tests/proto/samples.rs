@@ -5,10 +5,11 @@ use prost::{Message, Name};
 use prost_types::{Duration, Timestamp};
 use tiffin_proto::v1::{
     CancelOrderRequest, CancelOrderResponse, Cancelled, Cause, Created, Envelope, Error, Event, EventData,
-    EventMetadata, Fact, GetOrderRequest, GetOrderResponse, GetRebuildingRequest, GetRebuildingResponse,
-    MessageParked, OpenStep, Order, OrderCreated, OrderParked, OrderStatus, OrderUpdated, Parked, Personal,
-    Product, Reason, RebuildOrdersRequest, RebuildOrdersResponse, Rebuilding, Started, Step, Transition,
-    WorkflowDefined, cancel_order_response, event, fact, get_order_response, get_rebuilding_response,
+    EventMetadata, Events, Fact, GetOrderRequest, GetOrderResponse, GetRebuildingRequest,
+    GetRebuildingResponse, LoggedEvent, MessageParked, OpenStep, Order, OrderCreated, OrderParked,
+    OrderStatus, OrderUpdated, Parked, Personal, Product, ReadEventsRequest, ReadEventsResponse, Reason,
+    RebuildOrdersRequest, RebuildOrdersResponse, Rebuilding, Started, Step, Transition, WorkflowDefined,
+    cancel_order_response, event, fact, get_order_response, get_rebuilding_response, read_events_response,
     rebuild_orders_response,
 };
 
@@ -271,9 +272,43 @@ fn lists() -> Vec<Sample> {
     ]
 }
 
+fn reading() -> Vec<Sample> {
+    let logged = LoggedEvent {
+        position: 41_000,
+        cursor: "41000-x".to_owned(),
+        recorded_at: Some(time(30)),
+        id: ID.to_owned(),
+        kind: "order-cancelled".to_owned(),
+        stream: format!("order-{ID}"),
+        order: ID.to_owned(),
+        version: 3,
+        status: OrderStatus::Cancelled.into(),
+        reason: Reason::CancelledByStaff.into(),
+        actor: "kitchen-1".to_owned(),
+    };
+    let events = Events {
+        events: vec![logged.clone()],
+        cursor: "41000-x".to_owned(),
+    };
+    let request = ReadEventsRequest {
+        after: "start".to_owned(),
+        order: ID.to_owned(),
+        limit: 20,
+        wait_ms: 1500,
+    };
+    let read = |result| ReadEventsResponse { result: Some(result) };
+    vec![
+        sample("", logged),
+        sample("", events.clone()),
+        sample("", request),
+        sample("events", read(read_events_response::Result::Events(events))),
+        sample("error", read(read_events_response::Result::Error(error()))),
+    ]
+}
+
 /// Every sample: of a message with a choice, one for each.
 pub(crate) fn samples() -> Vec<Sample> {
-    let mut samples: Vec<_> = [plain(), log(), requests(), lists()]
+    let mut samples: Vec<_> = [plain(), log(), requests(), lists(), reading()]
         .into_iter()
         .flatten()
         .collect();

@@ -1,10 +1,12 @@
 //! The service `orders`: carries every order through its workflow.
 //!
 //! `saga` takes one order one step further; `wakeups` remembers in SQL which order wants to be woken when, for
-//! what no memory remembers any more; `consume`, `requests` and `relay` are its ways in and out.
+//! what no memory remembers any more; `consume`, `requests` and `relay` are its ways in and out; `log` is what
+//! operators read.
 
 mod config;
 mod consume;
+mod log;
 mod metrics;
 mod park;
 mod relay;

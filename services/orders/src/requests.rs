@@ -1,6 +1,6 @@
 //! The ADR-32 service `orders`: questions and commands that need an answer now.
 
-use std::{fmt::Display, sync::Arc};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use prost::{Message, Name};
@@ -8,16 +8,19 @@ use tiffin_bus::{Endpoint, ServiceError, ServiceRequest, ServiceSpec};
 use tiffin_order::{Actor, Input, InvalidInput, Note, Order, OrderId, Refusal};
 use tiffin_proto::{
     Language, cancel_reason, order_message,
-    v1::{self, cancel_order_response, get_order_response},
+    v1::{self, cancel_order_response, get_order_response, read_events_response},
 };
 
-use crate::saga::{Failure, Loaded, Origin, Runner};
+use crate::{
+    log::Log,
+    saga::{Failure, Loaded, Origin, Runner},
+};
 
 /// Whoever asks without saying on whose behalf.
 const OPERATOR: &str = "operator";
 
 /// The service and its endpoints.
-pub(crate) fn spec(runner: &Runner) -> ServiceSpec {
+pub(crate) fn spec(runner: &Runner, log: Log) -> ServiceSpec {
     let (get, cancel) = (runner.clone(), runner.clone());
     let endpoints = vec![
         Endpoint::new("get", "orders.order.get", move |request| {
@@ -35,6 +38,12 @@ pub(crate) fn spec(runner: &Runner) -> ServiceSpec {
                 },
             )
         }),
+        Endpoint::new("events", "orders.events.read", move |request| {
+            let log = log.clone();
+            answer(request, async move |question: v1::ReadEventsRequest, _| {
+                read(&log, &question).await
+            })
+        }),
     ];
     ServiceSpec {
         name: "orders",
@@ -44,12 +53,15 @@ pub(crate) fn spec(runner: &Runner) -> ServiceSpec {
     }
 }
 
-/// What a request is answered with: an order, or why not.
+/// What a request is answered with: what was asked for, or why not.
 trait Answer: Message + Name + Default {
-    fn new(result: Result<v1::Order, v1::Error>) -> Self;
+    type Content: Send;
+    fn new(result: Result<Self::Content, v1::Error>) -> Self;
 }
 
 impl Answer for v1::GetOrderResponse {
+    type Content = v1::Order;
+
     fn new(result: Result<v1::Order, v1::Error>) -> Self {
         let result = result.map_or_else(
             get_order_response::Result::Error,
@@ -60,10 +72,24 @@ impl Answer for v1::GetOrderResponse {
 }
 
 impl Answer for v1::CancelOrderResponse {
+    type Content = v1::Order;
+
     fn new(result: Result<v1::Order, v1::Error>) -> Self {
         let result = result.map_or_else(
             cancel_order_response::Result::Error,
             cancel_order_response::Result::Order,
+        );
+        Self { result: Some(result) }
+    }
+}
+
+impl Answer for v1::ReadEventsResponse {
+    type Content = v1::Events;
+
+    fn new(result: Result<v1::Events, v1::Error>) -> Self {
+        let result = result.map_or_else(
+            read_events_response::Result::Error,
+            read_events_response::Result::Events,
         );
         Self { result: Some(result) }
     }
@@ -82,13 +108,17 @@ impl Question for v1::CancelOrderRequest {
     type Answer = v1::CancelOrderResponse;
 }
 
+impl Question for v1::ReadEventsRequest {
+    type Answer = v1::ReadEventsResponse;
+}
+
 /// Reads a request in the language it is written in, and answers in the same.
 async fn answer<Q: Question, F>(
     request: ServiceRequest,
     work: impl FnOnce(Q, Option<Arc<str>>) -> F + Send,
 ) -> Result<Bytes, ServiceError>
 where
-    F: Future<Output = Result<v1::Order, v1::Error>> + Send,
+    F: Future<Output = Result<<Q::Answer as Answer>::Content, v1::Error>> + Send,
 {
     let language = Language::of(&request.payload);
     let question = language.read(&request.payload);
@@ -145,6 +175,16 @@ impl Runner {
             .map_err(|failure| fault(id, &failure))?;
         shown(id, &loaded)
     }
+}
+
+async fn read(log: &Log, question: &v1::ReadEventsRequest) -> Result<v1::Events, v1::Error> {
+    let order = match question.order.as_str() {
+        "" => None,
+        id => Some(order_id(id)?),
+    };
+    let wait = Duration::from_millis(question.wait_ms.into());
+    let page = log.read(&question.after, order, question.limit, wait).await?;
+    Ok(page)
 }
 
 fn cancellation(command: &v1::CancelOrderRequest) -> Result<(Input, Actor), v1::Error> {

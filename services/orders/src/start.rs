@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     config::Config,
     consume::Starts,
+    log::Log,
     metrics::Metrics,
     relay, requests,
     saga::{Runner, Saga, Workflows, cache::Cache},
@@ -86,6 +87,10 @@ pub async fn start(
     };
     lifecycle.spawn("wake-ups", wakeups.lead(lease.clone(), stop()));
 
+    let log = Log {
+        store: store.clone(),
+        stop: stop(),
+    };
     let relaying = RelayConfig {
         name: "order-updated",
         stream: relay::stream(config.stream_replicas),
@@ -104,7 +109,7 @@ pub async fn start(
     lifecycle.spawn("consumer of order.created", starts.consume(bus.clone(), stop()));
     lifecycle.spawn(
         "service orders",
-        tiffin_bus::serve(bus, requests::spec(&runner), stop()),
+        tiffin_bus::serve(bus, requests::spec(&runner, log), stop()),
     );
     Ok(())
 }

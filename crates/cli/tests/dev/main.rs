@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod running;

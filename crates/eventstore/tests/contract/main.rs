@@ -64,6 +64,7 @@ on_both! {
         the_log_is_read_from_a_position_in_either_direction,
         whole_streams_are_read_together_in_the_order_asked,
         what_comes_after_a_cursor_is_read_wherever_the_cursor_is,
+        the_events_since_a_time_begin_after_a_cursor,
     }
     follow {
         a_subscription_catches_up_and_then_follows,

@@ -1,5 +1,7 @@
 //! Reading: streams and the log, forwards and backwards, from a place, limited.
 
+use std::time::Duration;
+
 use tiffin_eventstore::{Cursor, Direction, Position, ReadError, Revision};
 use uuid::Uuid;
 
@@ -99,5 +101,22 @@ pub(crate) async fn what_comes_after_a_cursor_is_read_wherever_the_cursor_is(wor
             position != Position::START,
             "{position}"
         );
+    }
+}
+
+pub(crate) async fn the_events_since_a_time_begin_after_a_cursor(world: World) {
+    let store = world.store().await;
+    assert_eq!(store.before(store.now()).await.unwrap(), Cursor::START);
+    for stream in ["a", "b", "c"] {
+        grow(&store, stream, 3).await;
+    }
+    let log = whole_log(&store).await;
+    for event in &log {
+        let earlier = log.partition_point(|other| other.created_at < event.created_at);
+        let found = store.before(event.created_at).await.unwrap();
+        assert_eq!(found, cursor(&log[..earlier]));
+        let earlier = log.partition_point(|other| other.created_at <= event.created_at);
+        let later = event.created_at + Duration::from_micros(1);
+        assert_eq!(store.before(later).await.unwrap(), cursor(&log[..earlier]));
     }
 }

@@ -5,6 +5,8 @@ mod cancelling;
 #[cfg(test)]
 mod journeys;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod parking;
 #[cfg(test)]
 mod requests;
@@ -51,6 +53,11 @@ on_both! {
         two_replicas_carry_no_order_out_twice,
         unfinished_orders_are_counted,
         orders_start_and_go_on_while_nats_hangs,
+    }
+    log {
+        the_log_is_read_by_pages_once_each_event_and_nothing_personal,
+        news_are_waited_for_and_an_orders_events_are_told_from_the_others,
+        a_place_that_the_log_does_not_have_is_refused_and_harms_nobody,
     }
     parking {
         rubbish_and_orders_that_do_not_exist_are_set_aside_and_the_others_are_not_delayed,

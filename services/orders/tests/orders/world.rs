@@ -217,6 +217,10 @@ impl World {
         eventually!(within patience, self.order(id).await.status(), |now| *now == Some(status));
     }
 
+    pub(crate) async fn until_events(&self, id: OrderId, count: usize) {
+        eventually!(self.events(&id.stream()).await.len(), |found| *found >= count);
+    }
+
     /// The streams in the log whose names begin so.
     pub(crate) async fn streams(&self, prefix: &str) -> Vec<String> {
         let all = self
