@@ -51,14 +51,20 @@ impl From<HeaderMap> for Headers {
     }
 }
 
-/// The headers with which `message` is published as the event at `event`, directly after `last_sequence`.
-pub(crate) fn published(message: &Message, event: Cursor, stream: &str, last_sequence: u64) -> HeaderMap {
+/// The headers of `message` as the event at `event`.
+pub(crate) fn stamped(message: &Message, event: Cursor) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(EVENT_ID, event.event_id.to_string());
     headers.insert(POSITION, event.position.0.to_string());
     for (name, value) in &message.headers {
         headers.insert(*name, value.as_str());
     }
+    headers
+}
+
+/// The headers with which `message` is published as the event at `event`, directly after `last_sequence`.
+pub(crate) fn published(message: &Message, event: Cursor, stream: &str, last_sequence: u64) -> HeaderMap {
+    let mut headers = stamped(message, event);
     headers.insert(async_nats::header::NATS_EXPECTED_STREAM, stream);
     headers.insert(
         async_nats::header::NATS_EXPECTED_LAST_SEQUENCE,

@@ -5,5 +5,6 @@ mod consumer;
 mod feed;
 mod postgres;
 mod relay;
+mod republish;
 mod service;
 mod world;

@@ -253,15 +253,21 @@ pub(crate) struct Stored {
 
 /// All messages of the stream that carry an event.
 pub(crate) async fn stored(url: &str) -> anyhow::Result<Vec<Stored>> {
-    let jetstream = jetstream(url).await?;
-    let stream = jetstream.get_stream(EVENTS.name).await?;
-    let waiting = stream.cached_info().state.messages;
+    stored_in(url, EVENTS.name, "").await
+}
+
+/// What a consumer of these subjects, or of all, that starts from nothing gets.
+pub(crate) async fn stored_in(url: &str, stream: &str, subjects: &str) -> anyhow::Result<Vec<Stored>> {
+    let stream = jetstream(url).await?.get_stream(stream).await?;
     let config = consumer::pull::Config {
         ack_policy: consumer::AckPolicy::None,
+        filter_subject: subjects.to_owned(),
         headers_only: true,
         ..consumer::pull::Config::default()
     };
-    let mut messages = stream.create_consumer(config).await?.messages().await?;
+    let consumer = stream.create_consumer(config).await?;
+    let waiting = consumer.cached_info().num_pending;
+    let mut messages = consumer.messages().await?;
     let mut stored = Vec::new();
     for _ in 0..waiting {
         let message = tokio::time::timeout(Duration::from_secs(5), messages.next())
