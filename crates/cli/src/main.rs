@@ -10,7 +10,9 @@ mod migrate;
 mod operations;
 mod order;
 mod output;
+mod progress;
 mod rebuild;
+mod republish;
 mod server;
 
 use std::process::ExitCode;
@@ -53,6 +55,9 @@ enum Command {
     /// Has what is derived from the log of events built anew.
     #[command(subcommand, arg_required_else_help = false)]
     Rebuild(rebuild::Command),
+    /// Has events published once more, in order and each once, on again.NAME.order.>, for whoever lost them. Those who
+    /// follow the bus notice nothing.
+    Republish(republish::Settings),
     /// Makes API keys.
     #[command(subcommand, arg_required_else_help = false)]
     Keys(keys::Command),
@@ -78,6 +83,7 @@ fn main() -> ExitCode {
         Command::Events(command) => wait_for(events::run(command, json)),
         Command::Decode => decode::run(),
         Command::Rebuild(command) => wait_for(rebuild::run(command, json)),
+        Command::Republish(settings) => wait_for(republish::run(settings, json)),
         Command::Keys(command) => keys::run(&command, json),
         Command::Migrate(settings) => wait_for(migrate::run(settings, json)),
         Command::Completions(settings) => completions::run(&settings),

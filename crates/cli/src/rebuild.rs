@@ -1,12 +1,8 @@
 //! `tiffin rebuild`: has what a service derives from the log built anew.
 
-use std::{
-    fmt::Write,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 use tiffin_proto::v1::{
     GetRebuildingRequest, GetRebuildingResponse, RebuildOrdersRequest, RebuildOrdersResponse, Rebuilding,
@@ -17,6 +13,7 @@ use crate::{
     failure::Failure,
     operations::{Nats, Operations},
     output,
+    progress::bar,
 };
 
 /// How often it is asked how far the building is.
@@ -71,20 +68,6 @@ async fn follow(operations: &Operations, first: Rebuilding, json: bool) -> Resul
     }
     bar.finish_and_clear();
     Ok(seen)
-}
-
-/// A bar on standard error, which hides itself where there is no terminal.
-fn bar(json: bool) -> ProgressBar {
-    if json {
-        return ProgressBar::hidden();
-    }
-    let style =
-        ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} events, {rate}/s, {eta} left");
-    let style = style.expect("the template is a good one");
-    let rate = |state: &ProgressState, to: &mut dyn Write| {
-        let _infallible = write!(to, "{:.0}", state.per_sec());
-    };
-    ProgressBar::no_length().with_style(style.with_key("rate", rate))
 }
 
 async fn begin(operations: &Operations) -> Result<Rebuilding, Failure> {

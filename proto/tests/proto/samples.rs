@@ -8,9 +8,10 @@ use tiffin_proto::v1::{
     EventMetadata, Events, Fact, GetOrderRequest, GetOrderResponse, GetRebuildingRequest,
     GetRebuildingResponse, LoggedEvent, MessageParked, OpenStep, Order, OrderCreated, OrderParked,
     OrderStatus, OrderUpdated, Parked, Personal, Product, ReadEventsRequest, ReadEventsResponse, Reason,
-    RebuildOrdersRequest, RebuildOrdersResponse, Rebuilding, Started, Step, Transition, WorkflowDefined,
-    cancel_order_response, event, fact, get_order_response, get_rebuilding_response, read_events_response,
-    rebuild_orders_response,
+    RebuildOrdersRequest, RebuildOrdersResponse, Rebuilding, RepublishRequest, RepublishResponse,
+    Republishing, Started, Step, Transition, WorkflowDefined, cancel_order_response, event, fact,
+    get_order_response, get_rebuilding_response, read_events_response, rebuild_orders_response,
+    republish_response,
 };
 
 const ID: &str = "0198c5a0-7b1e-7c3a-9f5e-3b1f0d9a4c21";
@@ -297,7 +298,29 @@ fn reading() -> Vec<Sample> {
         wait_ms: 1500,
     };
     let read = |result| ReadEventsResponse { result: Some(result) };
+    let republish = RepublishRequest {
+        name: "shop".to_owned(),
+        from: "start".to_owned(),
+        after: "41000-x".to_owned(),
+        order: ID.to_owned(),
+    };
+    let republishing = Republishing {
+        cursor: "41000-x".to_owned(),
+        position: 41_000,
+        of: 1_000_000,
+        messages: 40_000,
+        stream: "ORDER_AGAIN".to_owned(),
+        subjects: "again.shop.>".to_owned(),
+    };
+    let again = |result| RepublishResponse { result: Some(result) };
     vec![
+        sample("", republish),
+        sample("", republishing.clone()),
+        sample(
+            "republishing",
+            again(republish_response::Result::Republishing(republishing)),
+        ),
+        sample("error", again(republish_response::Result::Error(error()))),
         sample("", logged),
         sample("", events.clone()),
         sample("", request),

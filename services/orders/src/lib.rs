@@ -2,8 +2,9 @@
 //!
 //! `saga` takes one order one step further; `wakeups` remembers in SQL which order wants to be woken when, for
 //! what no memory remembers any more; `consume`, `requests` and `relay` are its ways in and out; `log` is what
-//! operators read.
+//! operators read, `again` what they have published once more.
 
+mod again;
 mod config;
 mod consume;
 mod log;

@@ -60,7 +60,8 @@ impl Log {
         })
     }
 
-    async fn place(&self, after: &str) -> Result<Cursor, LogError> {
+    /// The place that a text names.
+    pub(crate) async fn place(&self, after: &str) -> Result<Cursor, LogError> {
         match after {
             "" => Ok(self.store.head().await?),
             "start" => Ok(Cursor::START),

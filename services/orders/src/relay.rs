@@ -22,19 +22,24 @@ pub(crate) fn stream(replicas: usize) -> StreamSpec {
     }
 }
 
-/// The message for this event, if it has one.
+/// The message for this event, if it has one and is ours to publish.
 pub(crate) fn message(event: &RecordedEvent) -> Option<Message> {
+    (&*event.kind != kind::ORDER_CREATED).then(|| any_message(event))?
+}
+
+/// The message for this event, if it has one, whoever publishes it.
+pub(crate) fn any_message(event: &RecordedEvent) -> Option<Message> {
     let stream = event.stream.as_str();
-    let id = match &*event.kind {
-        kind::ORDER_CREATED => return None,
-        kind::MESSAGE_PARKED => stream.strip_prefix("parked-")?.to_owned(),
-        _ => OrderId::from_stream(stream)?.to_string(),
+    let (source, id) = match &*event.kind {
+        kind::ORDER_CREATED => ("order.api", OrderId::from_stream(stream)?.to_string()),
+        kind::MESSAGE_PARKED => ("order.processing", stream.strip_prefix("parked-")?.to_owned()),
+        _ => ("order.processing", OrderId::from_stream(stream)?.to_string()),
     };
     let publication = Publication::of(&event.kind, &event.data, &event.metadata, event.created_at)?;
     let sampled = |text: &str| text.parse().is_ok_and(TraceParent::sampled);
     Some(Message {
         subject: format!("{}.{id}", publication.name),
-        headers: publication.headers("order.processing", sampled),
+        headers: publication.headers(source, sampled),
         payload: publication.payload,
     })
 }

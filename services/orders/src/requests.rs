@@ -8,10 +8,11 @@ use tiffin_bus::{Endpoint, ServiceError, ServiceRequest, ServiceSpec};
 use tiffin_order::{Actor, Input, InvalidInput, Note, Order, OrderId, Refusal};
 use tiffin_proto::{
     Language, cancel_reason, order_message,
-    v1::{self, cancel_order_response, get_order_response, read_events_response},
+    v1::{self, cancel_order_response, get_order_response, read_events_response, republish_response},
 };
 
 use crate::{
+    again::Again,
     log::Log,
     saga::{Failure, Loaded, Origin, Runner},
 };
@@ -20,8 +21,9 @@ use crate::{
 const OPERATOR: &str = "operator";
 
 /// The service and its endpoints.
-pub(crate) fn spec(runner: &Runner, log: Log) -> ServiceSpec {
+pub(crate) fn spec(runner: &Runner, again: &Again) -> ServiceSpec {
     let (get, cancel) = (runner.clone(), runner.clone());
+    let (log, again) = (again.log.clone(), again.clone());
     let endpoints = vec![
         Endpoint::new("get", "orders.order.get", move |request| {
             let runner = get.clone();
@@ -42,6 +44,13 @@ pub(crate) fn spec(runner: &Runner, log: Log) -> ServiceSpec {
             let log = log.clone();
             answer(request, async move |question: v1::ReadEventsRequest, _| {
                 read(&log, &question).await
+            })
+        }),
+        Endpoint::new("republish", "orders.events.republish", move |request| {
+            let again = again.clone();
+            answer(request, async move |command: v1::RepublishRequest, _| {
+                let order = optional(&command.order)?;
+                Ok(again.publish(&command, order).await?)
             })
         }),
     ];
@@ -95,6 +104,18 @@ impl Answer for v1::ReadEventsResponse {
     }
 }
 
+impl Answer for v1::RepublishResponse {
+    type Content = v1::Republishing;
+
+    fn new(result: Result<v1::Republishing, v1::Error>) -> Self {
+        let result = result.map_or_else(
+            republish_response::Result::Error,
+            republish_response::Result::Republishing,
+        );
+        Self { result: Some(result) }
+    }
+}
+
 /// A question and the message that answers it.
 trait Question: Message + Name + Default {
     type Answer: Answer;
@@ -110,6 +131,10 @@ impl Question for v1::CancelOrderRequest {
 
 impl Question for v1::ReadEventsRequest {
     type Answer = v1::ReadEventsResponse;
+}
+
+impl Question for v1::RepublishRequest {
+    type Answer = v1::RepublishResponse;
 }
 
 /// Reads a request in the language it is written in, and answers in the same.
@@ -178,10 +203,7 @@ impl Runner {
 }
 
 async fn read(log: &Log, question: &v1::ReadEventsRequest) -> Result<v1::Events, v1::Error> {
-    let order = match question.order.as_str() {
-        "" => None,
-        id => Some(order_id(id)?),
-    };
+    let order = optional(&question.order)?;
     let wait = Duration::from_millis(question.wait_ms.into());
     let page = log.read(&question.after, order, question.limit, wait).await?;
     Ok(page)
@@ -202,6 +224,10 @@ fn cancellation(command: &v1::CancelOrderRequest) -> Result<(Input, Actor), v1::
     })?;
     let note = Note::parse(&command.note).map_err(|it| invalid(&it))?;
     Ok((Input::Cancel { reason, note }, actor))
+}
+
+fn optional(order: &str) -> Result<Option<OrderId>, v1::Error> {
+    (!order.is_empty()).then(|| order_id(order)).transpose()
 }
 
 fn order_id(text: &str) -> Result<OrderId, v1::Error> {

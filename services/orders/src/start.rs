@@ -7,6 +7,7 @@ use tiffin_runtime::Lifecycle;
 use uuid::Uuid;
 
 use crate::{
+    again::Again,
     config::Config,
     consume::Starts,
     log::Log,
@@ -91,6 +92,7 @@ pub async fn start(
         store: store.clone(),
         stop: stop(),
     };
+    let requests = requests::spec(&runner, &Again::new(&bus, log, config.stream_replicas));
     let relaying = RelayConfig {
         name: "order-updated",
         stream: relay::stream(config.stream_replicas),
@@ -107,9 +109,6 @@ pub async fn start(
         tracker: lifecycle.tracker.clone(),
     };
     lifecycle.spawn("consumer of order.created", starts.consume(bus.clone(), stop()));
-    lifecycle.spawn(
-        "service orders",
-        tiffin_bus::serve(bus, requests::spec(&runner, log), stop()),
-    );
+    lifecycle.spawn("service orders", tiffin_bus::serve(bus, requests, stop()));
     Ok(())
 }

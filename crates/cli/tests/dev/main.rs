@@ -7,6 +7,8 @@ mod events;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]
+mod republish;
+#[cfg(test)]
 mod running;
 #[cfg(test)]
 mod starts;

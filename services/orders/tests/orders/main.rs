@@ -1,6 +1,8 @@
 //! The service over a real store and a real nats-server.
 
 #[cfg(test)]
+mod again;
+#[cfg(test)]
 mod cancelling;
 #[cfg(test)]
 mod journeys;
@@ -40,6 +42,10 @@ macro_rules! on_both {
 }
 
 on_both! {
+    again {
+        a_consumer_that_lost_everything_gets_each_message_once_in_the_logs_order,
+        one_orders_messages_are_published_alone_and_what_cannot_be_is_refused,
+    }
     cancelling {
         of_a_cancellation_and_a_due_timer_exactly_one_wins,
         a_second_cancellation_is_answered_like_the_first_and_changes_nothing,
