@@ -5,6 +5,8 @@
 //! is one atomic batch that is refused where that is not the last message any more. So whoever is asked twice, or dies
 //! in between, repeats nothing and leaves nothing out, and nobody keeps anything in mind.
 
+mod page;
+
 use std::{error::Error, sync::Arc};
 
 use async_nats::{
@@ -16,7 +18,7 @@ use async_nats::{
         stream::{Config, DiscardPolicy, LastRawMessageErrorKind, Stream},
     },
 };
-use tiffin_eventstore::{Cursor, Direction, EventStore, ReadError, RecordedEvent, Revision, StreamName};
+use tiffin_eventstore::{Cursor, EventStore, ReadError, RecordedEvent, StreamName};
 use uuid::Uuid;
 
 use crate::{
@@ -31,14 +33,6 @@ pub const NUMBER: &str = "tiffin-number";
 const PREFIX: &str = "again";
 /// What a first message's expected sequence is about; the client has no name for it.
 const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
-/// The most messages of a page; the server takes up to 1,000 as one.
-const MESSAGES: usize = 500;
-/// The most bytes of a page, but for its last message.
-const BYTES: usize = 4 << 20;
-/// The most events that are read for a page.
-const EVENTS: usize = 4096;
-/// Events read at a time.
-const READ: usize = 512;
 
 /// Why nothing was published. All may be asked for again.
 #[derive(Debug, thiserror::Error)]
@@ -196,42 +190,6 @@ impl Republisher {
         Ok(connection.jetstream.get_or_create_stream(config).await?)
     }
 
-    async fn next(&self, after: Cursor) -> Result<Page, RepublishError> {
-        let mut page = Page::after(after);
-        while page.events < EVENTS && !page.is_full() {
-            let events = self.store.read_after(page.cursor, READ).await?;
-            for event in &events {
-                if page.is_full() {
-                    break;
-                }
-                page.add(event, (self.map)(event));
-            }
-            if events.len() < READ {
-                break;
-            }
-        }
-        Ok(page)
-    }
-
-    async fn next_of(&self, stream: &StreamName, after: Cursor) -> Result<Page, RepublishError> {
-        let head = self.store.head().await?;
-        let events = self
-            .store
-            .read_stream(stream, Revision::FIRST, Direction::Forwards, usize::MAX)
-            .await?;
-        let mut page = Page::after(after);
-        for event in events.iter().filter(|event| event.position > after.position) {
-            if page.is_full() {
-                return Ok(page);
-            }
-            page.add(event, (self.map)(event));
-        }
-        if head.position > page.cursor.position {
-            page.cursor = head;
-        }
-        Ok(page)
-    }
-
     /// Publishes all messages or none, directly after `sequence` among those of the name.
     async fn publish(
         &self,
@@ -292,38 +250,5 @@ fn expect(headers: &mut HeaderMap, stream: &str, name: &str, sequence: u64) {
 impl From<CreateStreamError> for RepublishError {
     fn from(error: CreateStreamError) -> RepublishError {
         RepublishError::Stream(error.into())
-    }
-}
-
-/// What is to be published as one.
-struct Page {
-    /// The last event that was looked at.
-    cursor: Cursor,
-    events: usize,
-    bytes: usize,
-    messages: Vec<(Message, Cursor)>,
-}
-
-impl Page {
-    fn after(cursor: Cursor) -> Page {
-        Page {
-            cursor,
-            events: 0,
-            bytes: 0,
-            messages: Vec::new(),
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.messages.len() >= MESSAGES || self.bytes >= BYTES
-    }
-
-    fn add(&mut self, event: &RecordedEvent, message: Option<Message>) {
-        self.cursor = event.cursor();
-        self.events += 1;
-        if let Some(message) = message {
-            self.bytes += message.payload.len();
-            self.messages.push((message, event.cursor()));
-        }
     }
 }
