@@ -26,6 +26,7 @@ INPUTS = {
     "append": (13, "µs an event", "SQL: `log.append_v1` in groups of 64 to 512"),
     "overhead": (0.25, "ms a group", "SQL: `log.append_v1` for one event, without its fsync"),
     "read": (4, "CPU-µs an event", "SQL: 512 events of `log.recorded_v1`"),
+    "followers": (8, "processes", "chosen: of `api` and `orders`; a `notifier` does not follow the log"),
     "snapshot": (21, "CPU-µs an order", "SQL: the histories of 256 orders in one statement"),
     "poll": (1, "seconds", "code: how often a feed reads the log in any case"),
     "connect": (0.18, "CPU-ms a socket", "run: upgrade, init, subscription, first answer; no TLS"),
@@ -96,7 +97,7 @@ def demand():
             row("memory of all sockets, GiB", lambda n: open_sockets(n) * given("socket") / 2**20),
             row("pushes, cores", lambda n: n * given("updates") * given("watchers") * given("push") / 1e6),
             row("one notifier's intake of all updates, cores", lambda n: n * given("updates") * given("intake") / 1e6),
-            row("all tails' reads, cores of the primary", lambda n: notifiers(n) * n * events * given("read") / 1e6),
+            row("all tails' reads, cores of the primary", lambda n: given("followers") * n * events * given("read") / 1e6),
         ],
     )
 

@@ -1,10 +1,13 @@
 //! The task that brings the tail what other processes committed, and notices a replaced log.
+//!
+//! While nobody in the process follows the log, it only keeps up with the log's end and reads no events: whoever learns
+//! from the bus how far the log is complete is not to cost the database all of it.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::MissedTickBehavior;
 
-use super::{Tail, read_after};
+use super::{Tail, last_cursor, read_after};
 use crate::{ReadError, clock::Clock, fault::Backoff};
 
 /// The most events of one read.
@@ -19,24 +22,48 @@ impl Tail {
         let mut polls = tokio::time::interval(poll);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
+            let polled = tokio::select! {
                 () = self.closing.cancelled() => return,
-                () = self.wake.notified() => {}
-                _ = polls.tick() => if let Ok(now) = self.backend.now().await {
-                    let behind = clock.observe(now);
-                    if behind > TOLERATED && !stood_still {
-                        tracing::warn!(
-                            seconds = behind.as_secs(),
-                            "the database's clock was put back: nothing falls due until it has caught up"
-                        );
+                () = self.wake.notified() => false,
+                _ = polls.tick() => {
+                    if let Ok(now) = self.backend.now().await {
+                        let behind = clock.observe(now);
+                        if behind > TOLERATED && !stood_still {
+                            tracing::warn!(
+                                seconds = behind.as_secs(),
+                                "the database's clock was put back: nothing falls due until it has caught up"
+                            );
+                        }
+                        stood_still = behind > TOLERATED;
                     }
-                    stood_still = behind > TOLERATED;
-                },
-            }
+                    true
+                }
+            };
+            let looking = async {
+                if self.is_followed() {
+                    self.catch_up().await;
+                } else if polled {
+                    self.skip_to_end().await;
+                }
+            };
             tokio::select! {
                 () = self.closing.cancelled() => return,
-                () = self.catch_up() => {}
+                () = looking => {}
             }
+        }
+    }
+
+    /// Begins at the log's end. Whoever follows from before that reads what lies between by itself.
+    async fn skip_to_end(&self) {
+        let generation = self.generation();
+        let held = read_after(&*self.backend, self.head(), 0).await;
+        match held {
+            Err(ReadError::LogReplaced) => return self.log_replaced(generation).await,
+            Err(ReadError::Unavailable(fault)) => return self.health.failed(&fault),
+            Ok(_) => self.health.answered(),
+        }
+        if let Ok(end) = last_cursor(&*self.backend).await {
+            self.begin_at(end, generation);
         }
     }
 

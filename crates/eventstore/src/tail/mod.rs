@@ -62,7 +62,28 @@ impl Tail {
 
     /// Changes with each event that becomes known, and when the log is replaced.
     pub(crate) fn heads(&self) -> watch::Receiver<Position> {
-        self.head.subscribe()
+        let heads = self.head.subscribe();
+        if self.head.receiver_count() == 1 {
+            // Until now it only kept up with the log's end.
+            self.wake.notify_one();
+        }
+        heads
+    }
+
+    fn is_followed(&self) -> bool {
+        self.head.receiver_count() > 0
+    }
+
+    /// Leaves out what lies before `end`, which stood in the log in `generation`.
+    fn begin_at(&self, end: Cursor, generation: u64) {
+        {
+            let mut ring = self.ring();
+            if self.generation() != generation || end.position <= ring.head().position {
+                return;
+            }
+            *ring = Ring::new(end, self.most_bytes);
+        }
+        self.head.send_replace(end.position);
     }
 
     pub(crate) fn after(&self, cursor: Cursor, limit: usize) -> After {

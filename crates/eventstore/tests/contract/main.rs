@@ -9,8 +9,6 @@ mod derived;
 #[cfg(test)]
 mod follow;
 #[cfg(test)]
-mod plans;
-#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod read;
@@ -18,6 +16,8 @@ mod read;
 mod shared;
 #[cfg(test)]
 mod storm;
+#[cfg(test)]
+mod thrift;
 #[cfg(test)]
 mod world;
 

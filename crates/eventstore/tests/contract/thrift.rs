@@ -1,9 +1,12 @@
-//! What a statement costs must not depend on how small the log was when its plan was made: PostgreSQL only.
+//! What is read of a large log must be little, whatever it was like before: PostgreSQL only.
 
-use tiffin_eventstore::{Direction, EventStore, Expected, Revision};
+use std::time::Duration;
+
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use tiffin_eventstore::{Cursor, Direction, EventStore, Expected, Revision};
 use tiffin_testkit::eventually;
 
-use crate::world::{World, append, conflict, event, grow};
+use crate::world::{World, append, conflict, event, grow, start};
 
 /// So often that PostgreSQL has settled on a plan.
 const USES: usize = 8;
@@ -38,6 +41,38 @@ async fn plans_made_for_a_small_log_read_little_of_a_large_one() {
     );
     let read = rows_read(&world).await - filling;
     assert!(read < FEW, "{read} rows");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_in_which_nobody_follows_the_log_does_not_read_it() {
+    let world = World::postgres().await;
+    let mut config = world.config();
+    config.poll = Duration::from_millis(10);
+    let (idle, busy) = (
+        world.store_with(config.clone()).await,
+        world.store_with(config).await,
+    );
+    let mut following = busy.subscribe(Cursor::START);
+    let mut registry = Registry::default();
+    idle.register(&mut registry);
+    let events = 512;
+    for n in 0..40 {
+        let append = start(&n.to_string(), (0..events).map(|_| event("x")).collect());
+        busy.append(append).await.unwrap();
+        while following.cursor().position.0 < (n + 1) * events {
+            following.next().await.unwrap();
+        }
+    }
+    let mut subscription = idle.subscribe(following.cursor());
+    let next = grow(&busy, "s", 1).await;
+    assert_eq!(subscription.next().await.unwrap(), next);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let reads = text
+        .lines()
+        .find_map(|line| line.strip_prefix("tiffin_store_tail_reads_total "));
+    let reads: u64 = reads.unwrap().parse().unwrap();
+    assert!((1..20).contains(&reads), "{reads} reads of up to 512 events");
 }
 
 async fn use_all(store: &EventStore) {
