@@ -49,6 +49,9 @@ struct Settings {
     /// Is the server of bare sockets, on this port.
     #[arg(long, hide = true, value_name = "PORT")]
     push: Option<u16>,
+    /// Is the server that sends the messages of a stream to sockets: on this port, from this broker.
+    #[arg(long, hide = true, num_args = 2, value_names = ["PORT", "NATS"])]
+    forward: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -59,11 +62,18 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    if let [port, nats] = &settings.forward[..] {
+        return ended(serve(floor::forward::serve(port, nats)));
+    }
     let done = match (settings.answer_nothing, settings.push) {
         (Some(port), _) => serve(floor::resolver::serve(port)),
         (None, Some(port)) => serve(floor::socket::serve(port)),
         (None, None) => measure(&settings),
     };
+    ended(done)
+}
+
+fn ended(done: Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

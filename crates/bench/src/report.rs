@@ -93,9 +93,14 @@ impl Figure {
     /// Adds the median of how long one operation took.
     pub(crate) fn latency(&mut self, what: &str, comparison: &Comparison, goal: Goal) {
         self.void += comparison.void;
-        let medians = comparison.medians(Run::median_latency);
+        self.quantile(what, comparison, 50, goal);
+    }
+
+    /// Adds how long so many of a hundred operations took at most.
+    pub(crate) fn quantile(&mut self, what: &str, comparison: &Comparison, percent: u8, goal: Goal) {
+        let medians = comparison.medians(|run| run.latency_at(f64::from(percent) / 100.0));
         self.rows.push(Row {
-            what: format!("{what}, µs at p50"),
+            what: format!("{what}, µs at p{percent}"),
             ours: medians.ours,
             floor: Some(medians.floor),
             judged: medians.ratio,

@@ -32,9 +32,9 @@ impl Run {
         count(self.operations) / self.elapsed.as_secs_f64()
     }
 
-    /// The median of how long one took, in microseconds.
-    pub(crate) fn median_latency(&self) -> f64 {
-        count(self.latency.value_at_quantile(0.5)) / 1e3
+    /// How long this part of them took at most, in microseconds: 0.5 for the median.
+    pub(crate) fn latency_at(&self, part: f64) -> f64 {
+        count(self.latency.value_at_quantile(part)) / 1e3
     }
 
     /// CPU time of all processes per operation, in microseconds.

@@ -53,22 +53,30 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
 
 async fn compared(engine: &Engine, plan: Plan, conflicts: bool) -> Result<Comparison> {
     let mut floor = engine.rows().await?;
-    let mut appenders = Appenders {
-        store: engine.log().await?,
-        watched: engine.watched(),
-        conflicts,
-    };
+    let mut appenders = Appenders::new(engine.log().await?, engine.watched());
+    appenders.conflicts = conflicts;
     let comparison = compare(plan, RUN, &mut floor, &mut appenders).await?;
     appenders.store.close().await;
     Ok(comparison)
 }
 
 /// Appenders that each write one stream after the other.
-struct Appenders {
+pub(super) struct Appenders {
     store: EventStore,
     watched: Watched,
     /// Whether each append is followed by one with a wrong expectation.
     conflicts: bool,
+}
+
+impl Appenders {
+    /// Without conflicts.
+    pub(super) fn new(store: EventStore, watched: Watched) -> Self {
+        Self {
+            store,
+            watched,
+            conflicts: false,
+        }
+    }
 }
 
 impl Subject for Appenders {

@@ -22,9 +22,9 @@ pub(super) const BURST: &str = "create-burst";
 pub(super) const SUSTAINED: &str = "create-sustained";
 
 /// How many clients wait for an answer at any time.
-const CLIENTS: usize = 256;
+pub(super) const CLIENTS: usize = 256;
 /// A workflow that begins and then waits, so that the load is that of placing and starting orders alone.
-const WAITS: [&str; 4] = ["3600s", "3600s", "3600s", "3600s"];
+pub(super) const WAITS: [&str; 4] = ["3600s", "3600s", "3600s", "3600s"];
 /// The metrics of what follows the log.
 const LAGS: [&str; 2] = ["tiffin_relay_lag_seconds", "tiffin_list_lag_seconds"];
 /// How far what follows the log may be behind at the end of a run.
@@ -85,9 +85,9 @@ impl Subject for Floor {
 }
 
 /// All of Tiffin.
-struct System {
-    client: Client,
-    watched: Watched,
+pub(super) struct System {
+    pub(super) client: Client,
+    postgres: Option<Postgres>,
     behind: f64,
     parts: Parts,
 }
@@ -99,47 +99,97 @@ enum Parts {
 
 impl System {
     async fn start(database: &str, documents: Documents) -> Result<Self> {
-        let waits = waits(WAITS);
-        if database == "SQLite" {
+        let postgres = match database {
+            "SQLite" => None,
+            _ => Some(Postgres::start().await),
+        };
+        Self::on(postgres, &waits(WAITS), documents).await
+    }
+
+    /// The three services on this server, or all of it in one process on SQLite.
+    pub(super) async fn on(
+        postgres: Option<Postgres>,
+        waits: &[String; 4],
+        documents: Documents,
+    ) -> Result<Self> {
+        let Some(postgres) = postgres else {
             let nats = NatsServer::start().await;
-            let dev = Dev::start(&nats, &waits).await?;
-            let watched = Watched::none().and(Some(dev.service.process.id())).and(nats.id());
+            let dev = Dev::start(&nats, waits).await?;
             let client = client(address(&dev.service)?, documents);
-            return Ok(Self::new(client, watched, Parts::Dev(Box::new(dev), nats)));
-        }
-        let postgres = Postgres::start().await;
-        let mut watched = Watched::none().and(postgres.id());
+            return Ok(Self::new(client, None, Parts::Dev(Box::new(dev), nats)));
+        };
         let setting = Setting {
-            waits,
-            postgres: Some(postgres),
+            waits: waits.clone(),
+            postgres: Some(postgres.clone()),
             ..Setting::default()
         };
         let stack = Stack::start(&setting).await?;
-        watched = watched.and(stack.nats.id());
-        for service in stack.services() {
-            watched = watched.and(Some(service.process.id()));
-        }
         let client = client(address(&stack.api[0])?, documents);
-        Ok(Self::new(client, watched, Parts::Stack(Box::new(stack))))
+        Ok(Self::new(client, Some(postgres), Parts::Stack(Box::new(stack))))
     }
 
-    fn new(client: Client, watched: Watched, parts: Parts) -> Self {
+    fn new(client: Client, postgres: Option<Postgres>, parts: Parts) -> Self {
         Self {
             client,
-            watched,
+            postgres,
             behind: f64::INFINITY,
             parts,
         }
     }
 
-    /// How far relays and list are behind the log, in seconds.
-    async fn lag(&self) -> Result<f64> {
-        let services: Vec<&Service> = match &self.parts {
+    /// The broker.
+    pub(super) fn nats(&self) -> &NatsServer {
+        match &self.parts {
+            Parts::Dev(_dev, nats) => nats,
+            Parts::Stack(stack) => &stack.nats,
+        }
+    }
+
+    /// Where the log is.
+    pub(super) fn database_url(&self) -> String {
+        match &self.parts {
+            Parts::Dev(dev, _nats) => dev.database_url(),
+            Parts::Stack(stack) => stack.database.url.clone(),
+        }
+    }
+
+    /// kill -9 of every service.
+    pub(super) fn kill(&self) {
+        self.services().iter().for_each(|service| service.process.kill());
+    }
+
+    /// Starts every service again, and does not wait.
+    pub(super) fn start_again(self) -> Self {
+        let parts = match self.parts {
+            Parts::Dev(mut dev, nats) => {
+                dev.service = dev.service.again();
+                Parts::Dev(dev, nats)
+            }
+            Parts::Stack(stack) => Parts::Stack(Box::new(stack.again())),
+        };
+        Self { parts, ..self }
+    }
+
+    /// All that serves: the services, the broker and the database.
+    pub(super) fn watched(&self) -> Watched {
+        let database = self.postgres.as_ref().and_then(Postgres::id);
+        let broker = Watched::none().and(database).and(self.nats().id());
+        let services = self.services().into_iter();
+        services.fold(broker, |all, service| all.and(Some(service.process.id())))
+    }
+
+    /// Its processes.
+    pub(super) fn services(&self) -> Vec<&Service> {
+        match &self.parts {
             Parts::Dev(dev, _nats) => vec![&dev.service],
             Parts::Stack(stack) => stack.services().collect(),
-        };
+        }
+    }
+
+    /// How far relays and list are behind the log, in seconds.
+    pub(super) async fn lag(&self) -> Result<f64> {
         let mut worst = 0.0_f64;
-        for service in services {
+        for service in self.services() {
             for line in service.metrics().await?.lines() {
                 if LAGS.iter().any(|name| line.starts_with(name)) {
                     let value = line.rsplit_once(' ').context("a value")?.1;
@@ -151,16 +201,23 @@ impl System {
     }
 }
 
+impl System {
+    /// Waits until what is left over from a run no longer burdens the next.
+    pub(super) async fn settled(&self) {
+        eventually!(within Duration::from_mins(5), self.lag().await.unwrap_or(f64::MAX), |lag| *lag < 0.1);
+    }
+}
+
 impl Subject for System {
     async fn run(&mut self, time: Duration) -> Result<Run> {
-        let clock = Clock::start(&self.watched);
+        let watched = self.watched();
+        let clock = Clock::start(&watched);
         let placed = place(&self.client, CLIENTS, Instant::now() + time).await?;
         let run = clock.stop(placed.orders, placed.latency);
         eprintln!("  {} refused", placed.refused);
         let lag = self.lag().await?;
         ensure!(lag <= self.behind, "something is {lag:.1} s behind the log");
-        // What is left over from this run is not to burden the floor's.
-        eventually!(within Duration::from_mins(5), self.lag().await.unwrap_or(f64::MAX), |lag| *lag < 0.1);
+        self.settled().await;
         Ok(run)
     }
 }

@@ -1,10 +1,17 @@
 //! The figures: each sets up Tiffin and its floor, and has them measured in turn.
 
+mod alone;
 mod append;
 mod create;
+mod history;
+mod overload;
 mod push;
+mod rebuild;
+mod reconnect;
 mod relay;
 mod sagas;
+mod screen;
+mod steady;
 
 use std::{future::Future, pin::Pin};
 
@@ -34,6 +41,11 @@ pub(crate) const ALL: &[Entry] = &[
         measure: |plan| Box::pin(append::measure(plan)),
     },
     Entry {
+        name: steady::NAME,
+        what: "the same for ten minutes, and how long the slowest append takes",
+        measure: |plan| Box::pin(steady::measure(plan)),
+    },
+    Entry {
         name: create::BURST,
         what: "createOrder by 256 clients for 10 s, beside the same HTTP stack with a resolver that does nothing",
         measure: |plan| Box::pin(create::burst(plan)),
@@ -42,6 +54,16 @@ pub(crate) const ALL: &[Entry] = &[
         name: create::SUSTAINED,
         what: "the same for 60 s, relay and saga starts keeping up",
         measure: |plan| Box::pin(create::sustained(plan)),
+    },
+    Entry {
+        name: alone::NAME,
+        what: "createOrder by one client alone, beside one durable insert of the same bytes",
+        measure: |plan| Box::pin(alone::measure(plan)),
+    },
+    Entry {
+        name: overload::NAME,
+        what: "three times the load that 256 clients make, and what is left of it 5 s later",
+        measure: |plan| Box::pin(overload::measure(plan)),
     },
     Entry {
         name: sagas::MANY,
@@ -59,9 +81,24 @@ pub(crate) const ALL: &[Entry] = &[
         measure: |plan| Box::pin(push::measure(plan)),
     },
     Entry {
+        name: reconnect::NAME,
+        what: "10,000 sockets that come back at once after the notifier was killed",
+        measure: |plan| Box::pin(reconnect::measure(plan)),
+    },
+    Entry {
+        name: screen::NAME,
+        what: "500 orders a second from each commit to the screen, beside a bare stream and a bare socket",
+        measure: |plan| Box::pin(screen::measure(plan)),
+    },
+    Entry {
         name: relay::NAME,
         what: "a log carried into an empty stream, beside a bare client that publishes the same messages",
         measure: |plan| Box::pin(relay::measure(plan)),
+    },
+    Entry {
+        name: rebuild::NAME,
+        what: "the list of orders built anew from the log",
+        measure: |plan| Box::pin(rebuild::measure(plan)),
     },
 ];
 
@@ -101,6 +138,14 @@ impl Engine {
             ("SQLite", Self::Sqlite),
             ("PostgreSQL", Self::Postgres(Postgres::start().await)),
         ]
+    }
+
+    /// The server; none where the log is SQLite's.
+    fn postgres(&self) -> Option<Postgres> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres(server) => Some(server.clone()),
+        }
     }
 
     /// Where an empty log can be.

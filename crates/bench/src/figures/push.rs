@@ -23,7 +23,7 @@ use crate::{
 pub(super) const NAME: &str = "push";
 
 /// How many sockets there are.
-const SOCKETS: usize = 10_000;
+pub(super) const SOCKETS: usize = 10_000;
 /// How many are opened, and orders placed, at the same time.
 const AT_ONCE: usize = 64;
 
@@ -113,19 +113,7 @@ impl System {
     /// Places an order for each socket, which then watches it.
     async fn watch_new_orders(&mut self) -> Result<()> {
         let seen = self.received.updates();
-        let store = &self.store;
-        let places = stream::iter(0..SOCKETS).map(|_| async {
-            let append = placed_order()?;
-            let order = append
-                .stream
-                .as_str()
-                .strip_prefix("order-")
-                .context("an order")?
-                .to_owned();
-            store.append(append).await?;
-            anyhow::Ok(order)
-        });
-        let orders: Vec<String> = places.buffer_unordered(AT_ONCE).try_collect().await?;
+        let orders = place(&self.store).await?;
         for (subscriber, order) in self.subscribers.iter_mut().zip(&orders) {
             subscriber.watch(order).await?;
         }
@@ -171,7 +159,19 @@ impl Subject for System {
     }
 }
 
-async fn connect(address: SocketAddr, received: &Arc<Received>) -> Result<Vec<Subscriber>> {
+/// Places an order for each socket.
+pub(super) async fn place(store: &EventStore) -> Result<Vec<String>> {
+    let places = stream::iter(0..SOCKETS).map(|_| async {
+        let append = placed_order()?;
+        let order = append.stream.as_str().strip_prefix("order-");
+        let order = order.context("an order")?.to_owned();
+        store.append(append).await?;
+        anyhow::Ok(order)
+    });
+    places.buffer_unordered(AT_ONCE).try_collect().await
+}
+
+pub(super) async fn connect(address: SocketAddr, received: &Arc<Received>) -> Result<Vec<Subscriber>> {
     let connecting =
         stream::iter(0..SOCKETS).map(|_| Subscriber::connect(address, API_KEY, Arc::clone(received)));
     connecting.buffer_unordered(AT_ONCE).try_collect().await

@@ -118,7 +118,7 @@ impl Sagas {
         // The bus is the last to go, and nobody waits for it.
         let bus = Bus::connect(config, &TaskTracker::new(), lifecycle.hard.clone()).await?;
         bus.state().wait_for(State::is_connected).await?;
-        services(&store, &bus, &lifecycle).await?;
+        services(&store, &bus, &lifecycle, WORKFLOW).await?;
         let jetstream = jetstream::new(async_nats::connect(server.url()).await?);
         let room = Arc::new(Semaphore::new(in_flight));
         Ok(Self {
@@ -150,14 +150,20 @@ impl Sagas {
     }
 }
 
-async fn services(store: &EventStore, bus: &Bus, lifecycle: &Lifecycle) -> Result<()> {
+/// `api` and `orders` in this process, by this workflow.
+pub(super) async fn services(
+    store: &EventStore,
+    bus: &Bus,
+    lifecycle: &Lifecycle,
+    workflow: &str,
+) -> Result<()> {
     let mut registry = Registry::default();
     let orders = tiffin_orders::Dependencies {
         store: store.clone(),
         bus: bus.clone(),
     };
     let config = tiffin_orders::Config {
-        workflow: Workflow::parse(WORKFLOW)?,
+        workflow: Workflow::parse(workflow)?,
         ..tiffin_orders::Config::default()
     };
     tiffin_orders::start(orders, config, lifecycle, &mut registry).await?;

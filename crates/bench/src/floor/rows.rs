@@ -14,6 +14,7 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
+use tiffin_eventstore::NewEvent;
 use uuid::Uuid;
 
 use crate::{
@@ -31,6 +32,8 @@ pub(crate) struct Rows {
     sql: String,
     watched: Watched,
     size: u64,
+    data: &'static [u8],
+    metadata: &'static [u8],
     next: u64,
     stream_no: u64,
 }
@@ -78,6 +81,8 @@ impl Rows {
             sql: String::new(),
             watched,
             size: 0,
+            data: DATA,
+            metadata: METADATA,
             next: 1,
             stream_no: 1,
         };
@@ -105,6 +110,12 @@ impl Rows {
         };
     }
 
+    /// With rows of another length.
+    pub(crate) fn bytes_of(&mut self, event: &NewEvent) {
+        self.data = &DATA[..event.data.len().min(DATA.len())];
+        self.metadata = &METADATA[..event.metadata.len().min(METADATA.len())];
+    }
+
     /// Inserts one batch.
     pub(crate) async fn insert(&mut self) -> Result<()> {
         let batch = self.batch();
@@ -115,7 +126,7 @@ impl Rows {
                 for row in batch {
                     query = query.bind(row.position).bind(row.stream_no).bind(row.stream);
                     query = query.bind(row.revision).bind(row.event_id).bind(KIND);
-                    query = query.bind(DATA).bind(METADATA).bind(row.position);
+                    query = query.bind(self.data).bind(self.metadata).bind(row.position);
                 }
                 query.execute(connection).await?;
             }
@@ -129,8 +140,8 @@ impl Rows {
                 let query = sqlx::query(sql).bind(&positions).bind(streams).bind(names);
                 let query = query.bind(revisions).bind(ids).bind(vec![KIND; same]);
                 let query = query
-                    .bind(vec![DATA; same])
-                    .bind(vec![METADATA; same])
+                    .bind(vec![self.data; same])
+                    .bind(vec![self.metadata; same])
                     .bind(&positions);
                 query.execute(connection).await?;
             }

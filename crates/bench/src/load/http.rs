@@ -47,17 +47,24 @@ pub(crate) struct Placed {
     pub(crate) latency: Histogram<u64>,
 }
 
+impl Placed {
+    /// Before the first answer.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            orders: 0,
+            refused: 0,
+            latency: latencies(),
+        }
+    }
+}
+
 /// Has `clients` place one order after the other until `until`.
 ///
 /// # Errors
 /// A request was not answered with an order.
 pub(crate) async fn place(client: &Client, clients: usize, until: Instant) -> Result<Placed> {
     let all = (0..clients).map(|_| tokio::spawn(client.clone().run(until)));
-    let mut placed = Placed {
-        orders: 0,
-        refused: 0,
-        latency: latencies(),
-    };
+    let mut placed = Placed::nothing();
     for done in try_join_all(all).await? {
         let done = done?;
         placed.orders += done.orders;
@@ -69,16 +76,8 @@ pub(crate) async fn place(client: &Client, clients: usize, until: Instant) -> Re
 
 impl Client {
     async fn run(self, until: Instant) -> Result<Placed> {
-        let mut connection = Connection {
-            stream: TcpStream::connect(self.address).await?,
-            answer: Vec::with_capacity(4096),
-        };
-        connection.stream.set_nodelay(true)?;
-        let mut placed = Placed {
-            orders: 0,
-            refused: 0,
-            latency: latencies(),
-        };
+        let mut connection = Connection::open(self.address).await?;
+        let mut placed = Placed::nothing();
         let mut request = self.request("P");
         while Instant::now() < until {
             if matches!(self.documents, Documents::New) {
@@ -99,7 +98,8 @@ impl Client {
         Ok(placed)
     }
 
-    fn request(&self, name: &str) -> Vec<u8> {
+    /// What places an order, by a document of this name.
+    pub(crate) fn request(&self, name: &str) -> Vec<u8> {
         let body = format!(
             r#"{{"query":"mutation {name}($input: CreateOrderInput!) {{ createOrder(input: $input) {{ id status version createdAt }} }}","variables":{{"input":{{"products":[{{"name":"Dal","quantity":2}},{{"name":"Roti","quantity":4}}]}}}}}}"#
         );
@@ -112,13 +112,30 @@ impl Client {
     }
 }
 
-struct Connection {
+/// A connection that stays open.
+pub(crate) struct Connection {
     stream: TcpStream,
     answer: Vec<u8>,
 }
 
 impl Connection {
-    async fn ask(&mut self, request: &[u8]) -> Result<Answer> {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let answer = Vec::with_capacity(1024);
+        Ok(Self { stream, answer })
+    }
+
+    /// Places an order.
+    ///
+    /// # Errors
+    /// The answer is neither an order nor a refusal as it must be: of code `OVERLOADED`, with status 503 and a time
+    /// after which to ask again.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<Answer> {
         self.stream.write_all(request).await?;
         self.answer.clear();
         loop {
@@ -126,45 +143,55 @@ impl Connection {
                 self.stream.read_buf(&mut self.answer).await? > 0,
                 "the server closed a connection"
             );
-            if let Some(body) = complete(&self.answer)? {
-                let says = |what: &[u8]| body.windows(what.len()).any(|part| part == what);
-                if says(PENDING) {
-                    return Ok(Answer::Placed);
-                }
-                let text = String::from_utf8_lossy(body);
-                ensure!(says(OVERLOADED), "no order was placed: {text}");
-                return Ok(Answer::Refused);
+            let Some((head, body)) = complete(&self.answer)? else {
+                continue;
+            };
+            let says = |what: &[u8]| body.windows(what.len()).any(|part| part == what);
+            if says(PENDING) {
+                return Ok(Answer::Placed);
             }
+            let right =
+                says(OVERLOADED) && head.starts_with(UNAVAILABLE) && header(head, "retry-after").is_some();
+            let text = String::from_utf8_lossy(body);
+            ensure!(right, "neither an order nor a refusal: {head} {text}");
+            return Ok(Answer::Refused);
         }
     }
 }
 
-enum Answer {
+/// How a request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
     Placed,
     Refused,
 }
 
 const PENDING: &[u8] = br#""status":"PENDING""#;
 const OVERLOADED: &[u8] = br#""code":"OVERLOADED""#;
+const UNAVAILABLE: &str = "HTTP/1.1 503";
 /// What the server asks those to wait that it refuses because of its disk.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The body of an answer, once all of it is there.
-fn complete(answer: &[u8]) -> Result<Option<&[u8]>> {
+/// The head and the body of an answer, once all of it is there.
+fn complete(answer: &[u8]) -> Result<Option<(&str, &[u8])>> {
     let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };
     let head = std::str::from_utf8(&answer[..end])?;
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse::<usize>())
-    });
-    let Some(length) = length else {
+    let Some(length) = header(head, "content-length") else {
         bail!("an answer without a length: {head}")
     };
     let body = &answer[end + 4..];
-    Ok((body.len() >= length.context("a length")?).then_some(body))
+    let length: usize = length.parse().context("a length")?;
+    Ok((body.len() >= length).then_some((head, body)))
+}
+
+/// The value of the header `name`.
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
 }
 
 #[cfg(test)]
@@ -174,9 +201,10 @@ mod tests {
     #[test]
     fn an_answer_is_complete_when_its_body_is_there() {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-        assert_eq!(complete(answer).unwrap(), Some(&b"{}"[..]));
-        assert_eq!(complete(&answer[..answer.len() - 1]).unwrap(), None);
-        assert_eq!(complete(&answer[..20]).unwrap(), None);
+        let (head, body) = complete(answer).unwrap().unwrap();
+        assert_eq!((header(head, "content-length"), body), (Some("2"), &b"{}"[..]));
+        assert!(complete(&answer[..answer.len() - 1]).unwrap().is_none());
+        assert!(complete(&answer[..20]).unwrap().is_none());
         assert!(complete(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }
 }

@@ -12,8 +12,10 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
-    sync::Notify,
+    sync::{Notify, mpsc::UnboundedSender},
+    time::Instant,
 };
+use uuid::Uuid;
 
 /// What all subscribers have received.
 #[derive(Debug, Default)]
@@ -66,22 +68,7 @@ impl Subscriber {
     /// # Errors
     /// The server does not speak graphql-transport-ws, or does not know the key.
     pub(crate) async fn connect(address: SocketAddr, key: &str, received: Arc<Received>) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (reader, mut writer) = tokio::io::split(stream);
-        let upgrade = "GET /graphql/ws HTTP/1.1\r\nhost: bench\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             sec-websocket-protocol: graphql-transport-ws\r\n\r\n";
-        writer.write_all(upgrade.as_bytes()).await?;
-        let mut frames = Frames {
-            reader,
-            buffer: Vec::with_capacity(512),
-        };
-        frames.upgraded().await?;
-        let init = format!(r#"{{"type":"connection_init","payload":{{"x-api-key":"{key}"}}}}"#);
-        writer.write_all(&frame(TEXT, init.as_bytes())?).await?;
-        let (_, acknowledged) = frames.next().await?;
-        ensure!(holds(&acknowledged, b"connection_ack"), "no acknowledgement");
+        let (frames, writer) = open(address, key).await?;
         let reading = tokio::spawn(count(frames, received));
         Ok(Self { writer, reading })
     }
@@ -91,11 +78,149 @@ impl Subscriber {
     /// # Errors
     /// The connection is gone.
     pub(crate) async fn watch(&mut self, order: &str) -> Result<()> {
-        let subscribe = format!(
-            r#"{{"id":"{order}","type":"subscribe","payload":{{"query":"subscription($id: ID!) {{ onOrderUpdated(id: $id) {{ id status version updatedAt }} }}","variables":{{"id":"{order}"}}}}}}"#
-        );
-        Ok(self.writer.write_all(&frame(TEXT, subscribe.as_bytes())?).await?)
+        Ok(self.writer.write_all(&subscribe(order, None)?).await?)
     }
+}
+
+/// The versions of an order that a new connection is sent, up to the version `last`, and the connection.
+///
+/// # Errors
+/// The server does not let the connection in, or ends it.
+pub(crate) async fn versions(
+    address: SocketAddr,
+    key: &str,
+    order: &str,
+    after: Option<u32>,
+    last: u32,
+) -> Result<(Vec<u32>, Connection)> {
+    let (mut frames, mut writer) = open(address, key).await?;
+    writer.write_all(&subscribe(order, after)?).await?;
+    let mut versions = Vec::new();
+    while versions.last().is_none_or(|version| *version < last) {
+        let (kind, text) = frames.next().await?;
+        match version(&text) {
+            Some(version) => versions.push(version),
+            None => ensure!(
+                kind != CLOSE && kind != TEXT,
+                "no update: {}",
+                String::from_utf8_lossy(&text)
+            ),
+        }
+    }
+    Ok((versions, Connection(frames, writer)))
+}
+
+/// When a version of an order was seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// Which order's.
+    pub(crate) order: Uuid,
+    /// Which.
+    pub(crate) version: u32,
+    /// When.
+    pub(crate) at: Instant,
+}
+
+/// A client that watches one order after the other and notes when each update came.
+pub(crate) struct Screen {
+    writer: WriteHalf<TcpStream>,
+    reading: tokio::task::JoinHandle<Result<()>>,
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+impl Screen {
+    /// Connects; `seen` gets what comes.
+    ///
+    /// # Errors
+    /// The server does not let the connection in.
+    pub(crate) async fn connect(address: SocketAddr, key: &str, seen: UnboundedSender<Seen>) -> Result<Self> {
+        let (frames, writer) = open(address, key).await?;
+        let reading = tokio::spawn(look(frames, seen));
+        Ok(Self { writer, reading })
+    }
+
+    /// Watches an order from its second version on.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub(crate) async fn watch(&mut self, order: &str) -> Result<()> {
+        Ok(self.writer.write_all(&subscribe(order, Some(1))?).await?)
+    }
+}
+
+async fn look(mut frames: Frames, seen: UnboundedSender<Seen>) -> Result<()> {
+    loop {
+        let (kind, text) = frames.next().await?;
+        let at = Instant::now();
+        ensure!(
+            kind != CLOSE && !holds(&text, br#""errors":"#),
+            "{}",
+            String::from_utf8_lossy(&text)
+        );
+        if let (Some(order), Some(version)) = (id(&text), version(&text)) {
+            seen.send(Seen { order, version, at })?;
+        }
+    }
+}
+
+/// The id of the subscription, which is that of the order.
+pub(crate) fn id(text: &[u8]) -> Option<Uuid> {
+    const NAME: &[u8] = br#""id":""#;
+    let at = text.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
+    Uuid::try_parse_ascii(text.get(at..at + 36)?).ok()
+}
+
+/// A connection that stays open until it is dropped.
+pub(crate) struct Connection(
+    #[expect(dead_code, reason = "held open")] Frames,
+    #[expect(dead_code, reason = "held open")] WriteHalf<TcpStream>,
+);
+
+async fn open(address: SocketAddr, key: &str) -> Result<(Frames, WriteHalf<TcpStream>)> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (reader, mut writer) = tokio::io::split(stream);
+    let upgrade = "GET /graphql/ws HTTP/1.1\r\nhost: bench\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         sec-websocket-protocol: graphql-transport-ws\r\n\r\n";
+    writer.write_all(upgrade.as_bytes()).await?;
+    let mut frames = Frames {
+        reader,
+        buffer: Vec::with_capacity(512),
+    };
+    frames.upgraded().await?;
+    let init = format!(r#"{{"type":"connection_init","payload":{{"x-api-key":"{key}"}}}}"#);
+    writer.write_all(&frame(TEXT, init.as_bytes())?).await?;
+    let (_, acknowledged) = frames.next().await?;
+    ensure!(holds(&acknowledged, b"connection_ack"), "no acknowledgement");
+    Ok((frames, writer))
+}
+
+/// What watches an order from the version after `after` on, or from its present one.
+pub(crate) fn subscribe(order: &str, after: Option<u32>) -> Result<Vec<u8>> {
+    let after = after.map_or_else(String::new, |after| format!(r#","after":{after}"#));
+    let subscribe = format!(
+        r#"{{"id":"{order}","type":"subscribe","payload":{{"query":"subscription($id: ID!, $after: Int) {{ onOrderUpdated(id: $id, afterVersion: $after) {{ id status version updatedAt }} }}","variables":{{"id":"{order}"{after}}}}}}}"#
+    );
+    frame(TEXT, subscribe.as_bytes())
+}
+
+/// The version in an update.
+pub(crate) fn version(text: &[u8]) -> Option<u32> {
+    const NAME: &[u8] = br#""version":"#;
+    let at = text.windows(NAME.len()).position(|window| window == NAME)?;
+    let digits = text[at + NAME.len()..]
+        .iter()
+        .take_while(|digit| digit.is_ascii_digit());
+    std::str::from_utf8(&digits.copied().collect::<Vec<u8>>())
+        .ok()?
+        .parse()
+        .ok()
 }
 
 const TEXT: u8 = 1;
@@ -187,6 +312,12 @@ fn frame(kind: u8, payload: &[u8]) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_update_says_its_version() {
+        assert_eq!(version(br#"{"status":"PAID","version":12,"id":"1"}"#), Some(12));
+        assert_eq!(version(br#"{"type":"complete"}"#), None);
+    }
 
     #[test]
     fn a_frame_is_found_once_all_of_it_is_there() {

@@ -1,0 +1,209 @@
+//! Three times as many orders as there is capacity for, and what is left of it 5 s later.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use tiffin_tests::stack::waits;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Engine,
+    create::{CLIENTS, System, WAITS},
+};
+use crate::{
+    load::{
+        flood::{Pace, flood},
+        http::{Documents, place},
+    },
+    method::{Plan, compare, median},
+    report::{Figure, Goal},
+    run::{Clock, Run, Subject, count},
+    usage::Watched,
+};
+
+pub(super) const NAME: &str = "overload";
+
+/// How long a run is.
+const RUN: Duration = Duration::from_secs(10);
+/// How many times its capacity is asked of it.
+const TIMES: f64 = 3.0;
+/// How long after the load all is to be as it was.
+const RECOVERY: Duration = Duration::from_secs(5);
+/// How long one client places orders, before the load and after it.
+const ALONE: Duration = Duration::from_secs(1);
+
+pub(super) async fn measure(plan: Plan) -> Result<Figure> {
+    let mut figure = Figure::new(NAME);
+    for (database, engine) in Engine::both().await {
+        let system = System::on(engine.postgres(), &waits(WAITS), Documents::Repeated).await?;
+        let system = Rc::new(system);
+        let found = Rc::new(Cell::new(0.0));
+        let mut capacity = Capacity {
+            system: Rc::clone(&system),
+            found: Rc::clone(&found),
+        };
+        let mut overload = Overload {
+            system,
+            capacity: found,
+            left: RefCell::default(),
+        };
+        let comparison = compare(plan, RUN, &mut capacity, &mut overload).await?;
+        let what = format!("{database}: orders accepted, beside the capacity");
+        figure.compared(&what, &comparison, Some(Goal::AtLeast(0.9)), None);
+        let slowest = comparison.medians(|run| run.latency_at(0.99)).ours / 1e3;
+        figure.alone(
+            format!("{database}: ms at p99 of what is accepted"),
+            slowest,
+            Some(Goal::AtMost(500.0)),
+        );
+        overload.report(database, &mut figure);
+    }
+    Ok(figure)
+}
+
+/// As much as 256 clients get done that wait for each answer.
+struct Capacity {
+    system: Rc<System>,
+    found: Rc<Cell<f64>>,
+}
+
+impl Subject for Capacity {
+    async fn run(&mut self, time: Duration) -> Result<Run> {
+        let watched = self.system.watched();
+        let clock = Clock::start(&watched);
+        let placed = place(&self.system.client, CLIENTS, Instant::now() + time).await?;
+        let run = clock.stop(placed.orders, placed.latency);
+        self.found.set(run.rate());
+        self.system.settled().await;
+        Ok(run)
+    }
+}
+
+/// Clients who do not care how they are answered.
+struct Overload {
+    system: Rc<System>,
+    capacity: Rc<Cell<f64>>,
+    left: RefCell<Vec<Left>>,
+}
+
+/// What an overload leaves behind.
+struct Left {
+    /// How much of what was to be sent was sent.
+    sent: f64,
+    /// How much of that was refused.
+    refused: f64,
+    /// MiB at the peak of all services.
+    peak: f64,
+    /// How much longer than before one client alone waits, 5 s later.
+    slower: f64,
+    /// How many of that client's orders were refused.
+    refused_later: f64,
+    /// How far relays and list are then behind, in seconds.
+    lag: f64,
+}
+
+impl Subject for Overload {
+    async fn run(&mut self, time: Duration) -> Result<Run> {
+        let system = &self.system;
+        let services = system.services().iter().fold(Watched::none(), |all, service| {
+            all.and(Some(service.process.id()))
+        });
+        let before = place(&system.client, 1, Instant::now() + ALONE).await?;
+        let created = system.created().await?;
+        let watched = system.watched();
+        let clock = Clock::start(&watched);
+        let pace = Pace {
+            rate: TIMES * self.capacity.get(),
+            time,
+        };
+        let flooded = flood(system.client.clone(), pace).await?;
+        let placed = flooded.placed;
+        let run = clock.stop(placed.orders, placed.latency);
+        // Not to wait for a condition: what holds at this moment is asked.
+        sleep(RECOVERY).await;
+        let lag = system.lag().await?;
+        let after = place(&system.client, 1, Instant::now() + ALONE).await?;
+        let written = system.created().await? - created;
+        ensure!(
+            written == placed.orders + after.orders,
+            "{written} orders were stored, {} answered",
+            placed.orders + after.orders
+        );
+        let sent = placed.orders + placed.refused;
+        let median = |placed: &crate::load::http::Placed| count(placed.latency.value_at_quantile(0.5));
+        self.left.borrow_mut().push(Left {
+            sent: count(sent) / count(sent + flooded.unsent),
+            refused: count(placed.refused) / count(sent),
+            peak: count(services.usage().peak) / 1024.0 / 1024.0,
+            slower: median(&after) / median(&before),
+            refused_later: count(after.refused),
+            lag,
+        });
+        system.settled().await;
+        Ok(run)
+    }
+}
+
+impl Overload {
+    fn report(&self, database: &str, figure: &mut Figure) {
+        let left = self.left.borrow();
+        // The first was the warming up.
+        let of = |value: fn(&Left) -> f64| left.iter().skip(1).map(value);
+        let worst = |value: fn(&Left) -> f64| of(value).fold(0.0, f64::max);
+        for (what, value, goal) in [
+            (
+                "part of the load that could be sent",
+                median(of(|left| left.sent).collect()),
+                None,
+            ),
+            (
+                "part of it refused",
+                median(of(|left| left.refused).collect()),
+                None,
+            ),
+            (
+                "MiB at the peak of the services",
+                worst(|left| left.peak),
+                Some(Goal::AtMost(512.0)),
+            ),
+            (
+                "one client alone 5 s later, times p50 before",
+                median(of(|left| left.slower).collect()),
+                Some(Goal::AtMost(1.25)),
+            ),
+            (
+                "orders of that client refused",
+                worst(|left| left.refused_later),
+                Some(Goal::AtMost(0.0)),
+            ),
+            (
+                "seconds that relays and list are then behind",
+                worst(|left| left.lag),
+                Some(Goal::AtMost(1.0)),
+            ),
+        ] {
+            figure.alone(format!("{database}: {what}"), value, goal);
+        }
+    }
+}
+
+impl System {
+    /// How many orders were placed so far, as the services count.
+    async fn created(&self) -> Result<u64> {
+        let mut created = 0;
+        for service in self.services() {
+            let text = service.metrics().await?;
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("tiffin_api_orders_created_total "));
+            if let Some(number) = line {
+                created += number.parse::<u64>().context("a number of orders")?;
+            }
+        }
+        Ok(created)
+    }
+}

@@ -1,0 +1,127 @@
+//! Orders placed at a rate of their own, whatever becomes of them.
+//!
+//! On one thread, so that the load never takes more than one core from what is measured.
+
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::{
+    runtime::Builder,
+    task::{JoinSet, LocalSet},
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::http::{Answer, Client, Connection, Placed};
+use crate::run::note;
+
+/// How many requests may be without an answer, each on a connection of its own.
+const CONNECTIONS: usize = 4_096;
+/// How often is looked which requests are due.
+const TICK: Duration = Duration::from_millis(1);
+
+/// How requests were to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// How many a second.
+    pub(crate) rate: f64,
+    /// For how long.
+    pub(crate) time: Duration,
+}
+
+/// What came of it.
+pub(crate) struct Flooded {
+    /// Those that were answered. Each took the time from the moment at which it was due.
+    pub(crate) placed: Placed,
+    /// How many were due while every connection waited for an answer, and were not sent.
+    pub(crate) unsent: u64,
+}
+
+/// Places orders at this pace.
+///
+/// # Errors
+/// A request was answered with neither an order nor a proper refusal.
+pub(crate) async fn flood(client: Client, pace: Pace) -> Result<Flooded> {
+    let thread = tokio::task::spawn_blocking(move || {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        LocalSet::new().block_on(&runtime, run(&client, pace))
+    });
+    thread.await?
+}
+
+async fn run(client: &Client, pace: Pace) -> Result<Flooded> {
+    let flood = Rc::new(Flood {
+        request: client.request("P"),
+        idle: RefCell::default(),
+        busy: Cell::new(0),
+        placed: RefCell::new(Placed::nothing()),
+    });
+    let (mut requests, mut unsent, mut due) = (JoinSet::new(), 0, 0_u32);
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let start = Instant::now();
+    while start.elapsed() < pace.time {
+        ticks.tick().await;
+        while let at = start + Duration::from_secs_f64(f64::from(due) / pace.rate)
+            && at <= Instant::now()
+        {
+            due += 1;
+            if flood.begins() {
+                requests.spawn_local(Rc::clone(&flood).send(client.address, at));
+            } else {
+                unsent += 1;
+            }
+        }
+        while let Some(done) = requests.try_join_next() {
+            done??;
+        }
+    }
+    while let Some(done) = requests.join_next().await {
+        done??;
+    }
+    let flood = Rc::into_inner(flood).context("nobody sends any more")?;
+    let placed = flood.placed.into_inner();
+    Ok(Flooded { placed, unsent })
+}
+
+struct Flood {
+    request: Vec<u8>,
+    idle: RefCell<Vec<Connection>>,
+    /// How many wait for an answer.
+    busy: Cell<usize>,
+    placed: RefCell<Placed>,
+}
+
+impl Flood {
+    /// Whether another request may wait for an answer, which is then on its way.
+    fn begins(&self) -> bool {
+        let room = self.busy.get() < CONNECTIONS;
+        self.busy.set(self.busy.get() + usize::from(room));
+        room
+    }
+
+    async fn send(self: Rc<Self>, address: SocketAddr, due: Instant) -> Result<()> {
+        // The last that became free goes first: it is the one that the caches know.
+        let free = self.idle.borrow_mut().pop();
+        let mut connection = match free {
+            Some(connection) => connection,
+            None => Connection::open(address).await?,
+        };
+        let answer = connection.ask(&self.request).await?;
+        self.idle.borrow_mut().push(connection);
+        self.busy.set(self.busy.get() - 1);
+        let mut placed = self.placed.borrow_mut();
+        match answer {
+            Answer::Placed => {
+                note(&mut placed.latency, due.elapsed());
+                placed.orders += 1;
+            }
+            Answer::Refused => placed.refused += 1,
+        }
+        Ok(())
+    }
+}
