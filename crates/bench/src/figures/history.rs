@@ -14,7 +14,7 @@ use tiffin_tests::stack::OPERATOR_KEY;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::create::System;
+use super::{OWNER, create::System};
 
 /// How many appends wait for an answer at any time.
 const IN_FLIGHT: usize = 1_024;
@@ -57,7 +57,7 @@ impl History {
     pub(super) async fn write(self, store: &EventStore) -> Result<()> {
         let teller = Teller {
             workflow: Workflow::parse(WORKFLOW)?,
-            owner: Owner::parse("bench")?,
+            owner: Owner::parse(OWNER)?,
             products: Products::parse([("Dal", 2), ("Roti", 4)])?,
         };
         let workflow = new_event(encode_workflow(&teller.workflow));

@@ -117,6 +117,8 @@ pub(crate) fn named(names: &[String]) -> Result<Vec<&'static Entry>> {
     names.iter().map(find).collect()
 }
 
+/// Whose orders they are: the one that the customers' key stands for, so that it may watch them.
+const OWNER: &str = "customer";
 /// How many events a stream has: those of an order of four waits.
 pub(crate) const EVENTS: u64 = 6;
 /// The type of the events that stand for an order's.

@@ -16,7 +16,7 @@ use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::Engine;
+use super::{Engine, OWNER};
 use crate::{
     floor::pipeline::Pipeline,
     method::{Plan, compare},
@@ -225,7 +225,7 @@ impl Subject for Sagas {
 pub(super) fn placed_order() -> Result<Append> {
     let id = OrderId::new(Uuid::now_v7());
     let fact = Fact::Created {
-        owner: Owner::parse("bench")?,
+        owner: Owner::parse(OWNER)?,
         products: Products::parse([("Dal", 2), ("Roti", 4)])?,
     };
     let event = tiffin_proto::encode(id, &Order::Absent, &NewFact::from(fact), &Context::default());

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
-    sync::{Notify, mpsc::UnboundedSender},
+    sync::{Mutex, Notify, mpsc::UnboundedSender},
     time::Instant,
 };
 use uuid::Uuid;
@@ -52,7 +52,7 @@ impl Received {
 
 /// One client; what it receives is counted as long as it lives.
 pub(crate) struct Subscriber {
-    writer: WriteHalf<TcpStream>,
+    writer: Writer,
     reading: tokio::task::JoinHandle<Result<()>>,
 }
 
@@ -78,7 +78,12 @@ impl Subscriber {
     /// # Errors
     /// The connection is gone.
     pub(crate) async fn watch(&mut self, order: &str) -> Result<()> {
-        Ok(self.writer.write_all(&subscribe(order, None)?).await?)
+        Ok(self
+            .writer
+            .lock()
+            .await
+            .write_all(&subscribe(order, None)?)
+            .await?)
     }
 }
 
@@ -93,8 +98,8 @@ pub(crate) async fn versions(
     after: Option<u32>,
     last: u32,
 ) -> Result<(Vec<u32>, Connection)> {
-    let (mut frames, mut writer) = open(address, key).await?;
-    writer.write_all(&subscribe(order, after)?).await?;
+    let (mut frames, writer) = open(address, key).await?;
+    writer.lock().await.write_all(&subscribe(order, after)?).await?;
     let mut versions = Vec::new();
     while versions.last().is_none_or(|version| *version < last) {
         let (kind, text) = frames.next().await?;
@@ -107,7 +112,7 @@ pub(crate) async fn versions(
             ),
         }
     }
-    Ok((versions, Connection(frames, writer)))
+    Ok((versions, Connection(frames)))
 }
 
 /// When a version of an order was seen.
@@ -123,7 +128,7 @@ pub(crate) struct Seen {
 
 /// A client that watches one order after the other and notes when each update came.
 pub(crate) struct Screen {
-    writer: WriteHalf<TcpStream>,
+    writer: Writer,
     reading: tokio::task::JoinHandle<Result<()>>,
 }
 
@@ -149,7 +154,12 @@ impl Screen {
     /// # Errors
     /// The connection is gone.
     pub(crate) async fn watch(&mut self, order: &str) -> Result<()> {
-        Ok(self.writer.write_all(&subscribe(order, Some(1))?).await?)
+        Ok(self
+            .writer
+            .lock()
+            .await
+            .write_all(&subscribe(order, Some(1))?)
+            .await?)
     }
 }
 
@@ -176,26 +186,29 @@ pub(crate) fn id(text: &[u8]) -> Option<Uuid> {
 }
 
 /// A connection that stays open until it is dropped.
-pub(crate) struct Connection(
-    #[expect(dead_code, reason = "held open")] Frames,
-    #[expect(dead_code, reason = "held open")] WriteHalf<TcpStream>,
-);
+pub(crate) struct Connection(#[expect(dead_code, reason = "held open")] Frames);
 
-async fn open(address: SocketAddr, key: &str) -> Result<(Frames, WriteHalf<TcpStream>)> {
+/// The writing side, which answers pings too.
+type Writer = Arc<Mutex<WriteHalf<TcpStream>>>;
+
+async fn open(address: SocketAddr, key: &str) -> Result<(Frames, Writer)> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (reader, mut writer) = tokio::io::split(stream);
+    let (reader, writer) = tokio::io::split(stream);
+    let writer = Arc::new(Mutex::new(writer));
     let upgrade = "GET /graphql/ws HTTP/1.1\r\nhost: bench\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          sec-websocket-protocol: graphql-transport-ws\r\n\r\n";
-    writer.write_all(upgrade.as_bytes()).await?;
+    writer.lock().await.write_all(upgrade.as_bytes()).await?;
     let mut frames = Frames {
         reader,
+        writer: Arc::clone(&writer),
         buffer: Vec::with_capacity(512),
     };
     frames.upgraded().await?;
     let init = format!(r#"{{"type":"connection_init","payload":{{"x-api-key":"{key}"}}}}"#);
-    writer.write_all(&frame(TEXT, init.as_bytes())?).await?;
+    let init = frame(TEXT, init.as_bytes())?;
+    writer.lock().await.write_all(&init).await?;
     let (_, acknowledged) = frames.next().await?;
     ensure!(holds(&acknowledged, b"connection_ack"), "no acknowledgement");
     Ok((frames, writer))
@@ -225,6 +238,8 @@ pub(crate) fn version(text: &[u8]) -> Option<u32> {
 
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const PONG: u8 = 10;
 
 /// Counts updates until the connection ends.
 async fn count(mut frames: Frames, received: Arc<Received>) -> Result<()> {
@@ -244,6 +259,7 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
 /// The frames that a server sends: whole and without a mask.
 struct Frames {
     reader: ReadHalf<TcpStream>,
+    writer: Writer,
     buffer: Vec<u8>,
 }
 
@@ -259,11 +275,17 @@ impl Frames {
         }
     }
 
+    /// The next one that is no ping; those are answered.
     async fn next(&mut self) -> Result<(u8, Vec<u8>)> {
         loop {
             if let Some((kind, begin, end)) = bounds(&self.buffer) {
                 let payload = self.buffer[begin..end].to_vec();
                 self.buffer.drain(..end);
+                if kind == PING {
+                    let pong = frame(PONG, &payload)?;
+                    self.writer.lock().await.write_all(&pong).await?;
+                    continue;
+                }
                 return Ok((kind, payload));
             }
             self.more().await?;
