@@ -28,7 +28,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
     for (name, engine) in Engine::both().await {
         let mut floor = engine.rows().await?;
         floor.batches_of(1);
-        floor.bytes_of(&placed_order()?.events[0]);
+        floor.rows_like(&placed_order()?.events[0]);
         let system = System::on(engine.postgres(), &waits(WAITS), Documents::Repeated).await?;
         let comparison = compare(plan, RUN, &mut floor, &mut Alone(system)).await?;
         let what = format!("{name}: one order at a time, beside one row");

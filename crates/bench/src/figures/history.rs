@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use async_nats::jetstream;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
-use tiffin_eventstore::{Append, Direction, EventStore, Expected, NewEvent, Position, Urgency};
+use tiffin_eventstore::{Append, DatabaseUrl, Direction, EventStore, Expected, NewEvent, Position, Urgency};
 use tiffin_order::{Input, Order, OrderId, Owner, Products, Workflow, decide, evolve};
 use tiffin_proto::{Context, Encoded, encode, encode_workflow};
 use tiffin_testkit::eventually;
@@ -53,8 +53,17 @@ pub(super) struct History {
 }
 
 impl History {
+    /// Writes it into a log that nobody else uses; the order that came last.
+    async fn written(self, url: DatabaseUrl) -> Result<String> {
+        let store = EventStore::open(tiffin_eventstore::Config::new(url)).await?;
+        self.write(&store).await?;
+        let newest = newest(&store).await?;
+        store.close().await;
+        Ok(newest)
+    }
+
     /// Writes it.
-    pub(super) async fn write(self, store: &EventStore) -> Result<()> {
+    async fn write(self, store: &EventStore) -> Result<()> {
         let teller = Teller {
             workflow: Workflow::parse(WORKFLOW)?,
             owner: Owner::parse(OWNER)?,
@@ -85,10 +94,7 @@ impl System {
     pub(super) async fn fill(self, history: History) -> Result<Self> {
         self.kill();
         let url = self.database_url().parse()?;
-        let store = EventStore::open(tiffin_eventstore::Config::new(url)).await?;
-        history.write(&store).await?;
-        let newest = newest(&store).await?;
-        store.close().await;
+        let newest = history.written(url).await?;
         let system = self.start_again();
         for service in system.services() {
             service.ready().await;
@@ -104,8 +110,12 @@ impl System {
             };
             eventually!(within PATIENCE, published().await, |published| *published >= messages);
         }
+        let client = reqwest::Client::new();
         let shown = async || {
-            let page = system.query("{ orders(first: 1) { nodes { id } } }").await.ok()?;
+            let page = system
+                .query(&client, "{ orders(first: 1) { nodes { id } } }")
+                .await
+                .ok()?;
             page["orders"]["nodes"][0]["id"].as_str().map(str::to_owned)
         };
         eventually!(within PATIENCE, shown().await, |shown| shown.as_ref() == Some(&newest));
@@ -114,8 +124,8 @@ impl System {
     }
 
     /// What an operator is answered.
-    pub(super) async fn query(&self, query: &str) -> Result<Value> {
-        let request = reqwest::Client::new()
+    pub(super) async fn query(&self, client: &reqwest::Client, query: &str) -> Result<Value> {
+        let request = client
             .post(format!("http://{}/graphql", self.client.address))
             .header("x-api-key", OPERATOR_KEY)
             .header("content-type", "application/json")

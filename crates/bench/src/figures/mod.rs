@@ -4,6 +4,7 @@ mod alone;
 mod append;
 mod create;
 mod history;
+mod million;
 mod overload;
 mod push;
 mod rebuild;
@@ -27,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) name: &'static str,
     /// What it says.
     pub(crate) what: &'static str,
+    /// Whether it is measured only when it is asked for by its name.
+    pub(crate) on_request: bool,
     /// Measures it.
     pub(crate) measure: fn(Plan) -> Measuring,
 }
@@ -38,77 +41,96 @@ pub(crate) const ALL: &[Entry] = &[
     Entry {
         name: append::NAME,
         what: "256 appenders of one event each, beside one connection that inserts batches of 64 rows",
+        on_request: false,
         measure: |plan| Box::pin(append::measure(plan)),
     },
     Entry {
         name: steady::NAME,
         what: "the same for ten minutes, and how long the slowest append takes",
+        on_request: false,
         measure: |plan| Box::pin(steady::measure(plan)),
     },
     Entry {
         name: create::BURST,
         what: "createOrder by 256 clients for 10 s, beside the same HTTP stack with a resolver that does nothing",
+        on_request: false,
         measure: |plan| Box::pin(create::burst(plan)),
     },
     Entry {
         name: create::SUSTAINED,
         what: "the same for 60 s, relay and saga starts keeping up",
+        on_request: false,
         measure: |plan| Box::pin(create::sustained(plan)),
     },
     Entry {
         name: alone::NAME,
         what: "createOrder by one client alone, beside one durable insert of the same bytes",
+        on_request: false,
         measure: |plan| Box::pin(alone::measure(plan)),
     },
     Entry {
         name: overload::NAME,
         what: "three times the load that 256 clients make, and what is left of it 5 s later",
+        on_request: false,
         measure: |plan| Box::pin(overload::measure(plan)),
     },
     Entry {
         name: sagas::MANY,
         what: "512 orders under way, all waits zero, beside their rows and messages without any order",
+        on_request: false,
         measure: |plan| Box::pin(sagas::many(plan)),
     },
     Entry {
         name: sagas::ALONE,
         what: "one order at a time from placed to delivered, beside one durable insert",
+        on_request: false,
         measure: |plan| Box::pin(sagas::alone(plan)),
     },
     Entry {
         name: push::NAME,
         what: "updates from the bus to 10,000 sockets, beside a bare axum server of sockets",
+        on_request: false,
         measure: |plan| Box::pin(push::measure(plan)),
     },
     Entry {
         name: reconnect::NAME,
         what: "10,000 sockets that come back at once after the notifier was killed",
+        on_request: false,
         measure: |plan| Box::pin(reconnect::measure(plan)),
     },
     Entry {
         name: screen::NAME,
         what: "500 orders a second from each commit to the screen, beside a bare stream and a bare socket",
+        on_request: false,
         measure: |plan| Box::pin(screen::measure(plan)),
     },
     Entry {
         name: relay::NAME,
         what: "a log carried into an empty stream, beside a bare client that publishes the same messages",
+        on_request: false,
         measure: |plan| Box::pin(relay::measure(plan)),
     },
     Entry {
         name: rebuild::NAME,
         what: "the list of orders built anew from the log",
+        on_request: false,
         measure: |plan| Box::pin(rebuild::measure(plan)),
+    },
+    Entry {
+        name: million::NAME,
+        what: "a log of 1,100,000 orders, beside an empty one; only by its name, since filling it takes minutes",
+        on_request: true,
+        measure: |plan| Box::pin(million::measure(plan)),
     },
 ];
 
-/// The figures of these names; all, if there is none.
+/// The figures of these names; without any, all that nobody has to ask for.
 ///
 /// # Errors
 /// There is no such figure.
 pub(crate) fn named(names: &[String]) -> Result<Vec<&'static Entry>> {
     if names.is_empty() {
-        return Ok(ALL.iter().collect());
+        return Ok(ALL.iter().filter(|entry| !entry.on_request).collect());
     }
     let find = |name: &String| {
         let found = ALL.iter().find(|entry| entry.name == name);

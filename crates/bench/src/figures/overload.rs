@@ -94,6 +94,8 @@ struct Overload {
 struct Left {
     /// How much of what was to be sent was sent.
     sent: f64,
+    /// How late the load itself was, at p99, in milliseconds.
+    late: f64,
     /// How much of that was refused.
     refused: f64,
     /// MiB at the peak of all services.
@@ -137,6 +139,7 @@ impl Subject for Overload {
         let median = |placed: &crate::load::http::Placed| count(placed.latency.value_at_quantile(0.5));
         self.left.borrow_mut().push(Left {
             sent: count(sent) / count(sent + flooded.unsent),
+            late: count(flooded.late.value_at_quantile(0.99)) / 1e6,
             refused: count(placed.refused) / count(sent),
             peak: count(services.usage().peak) / 1024.0 / 1024.0,
             slower: median(&after) / median(&before),
@@ -158,6 +161,11 @@ impl Overload {
             (
                 "part of the load that could be sent",
                 median(of(|left| left.sent).collect()),
+                None,
+            ),
+            (
+                "ms of it that the load itself was late, at p99",
+                median(of(|left| left.late).collect()),
                 None,
             ),
             (

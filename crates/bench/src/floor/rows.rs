@@ -110,8 +110,8 @@ impl Rows {
         };
     }
 
-    /// With rows of another length.
-    pub(crate) fn bytes_of(&mut self, event: &NewEvent) {
+    /// With rows as long as this event.
+    pub(crate) fn rows_like(&mut self, event: &NewEvent) {
         self.data = &DATA[..event.data.len().min(DATA.len())];
         self.metadata = &METADATA[..event.metadata.len().min(METADATA.len())];
     }

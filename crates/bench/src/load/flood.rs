@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
 use tokio::{
     runtime::Builder,
     task::{JoinSet, LocalSet},
@@ -17,7 +18,7 @@ use tokio::{
 };
 
 use super::http::{Answer, Client, Connection, Placed};
-use crate::run::note;
+use crate::run::{latencies, note};
 
 /// How many requests may be without an answer, each on a connection of its own.
 const CONNECTIONS: usize = 4_096;
@@ -37,6 +38,8 @@ pub(crate) struct Pace {
 pub(crate) struct Flooded {
     /// Those that were answered. Each took the time from the moment at which it was due.
     pub(crate) placed: Placed,
+    /// How long after it was due each was sent: the load's own share of that time.
+    pub(crate) late: Histogram<u64>,
     /// How many were due while every connection waited for an answer, and were not sent.
     pub(crate) unsent: u64,
 }
@@ -59,6 +62,7 @@ async fn run(client: &Client, pace: Pace) -> Result<Flooded> {
         idle: RefCell::default(),
         busy: Cell::new(0),
         placed: RefCell::new(Placed::nothing()),
+        late: RefCell::new(latencies()),
     });
     let (mut requests, mut unsent, mut due) = (JoinSet::new(), 0, 0_u32);
     let mut ticks = interval(TICK);
@@ -84,8 +88,11 @@ async fn run(client: &Client, pace: Pace) -> Result<Flooded> {
         done??;
     }
     let flood = Rc::into_inner(flood).context("nobody sends any more")?;
-    let placed = flood.placed.into_inner();
-    Ok(Flooded { placed, unsent })
+    Ok(Flooded {
+        placed: flood.placed.into_inner(),
+        late: flood.late.into_inner(),
+        unsent,
+    })
 }
 
 struct Flood {
@@ -94,6 +101,7 @@ struct Flood {
     /// How many wait for an answer.
     busy: Cell<usize>,
     placed: RefCell<Placed>,
+    late: RefCell<Histogram<u64>>,
 }
 
 impl Flood {
@@ -111,6 +119,7 @@ impl Flood {
             Some(connection) => connection,
             None => Connection::open(address).await?,
         };
+        note(&mut self.late.borrow_mut(), due.elapsed());
         let answer = connection.ask(&self.request).await?;
         self.idle.borrow_mut().push(connection);
         self.busy.set(self.busy.get() - 1);
