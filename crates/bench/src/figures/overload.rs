@@ -124,16 +124,19 @@ impl Subject for Overload {
         };
         let flooded = flood(system.client.clone(), pace).await?;
         let placed = flooded.placed;
-        let run = clock.stop(placed.orders, placed.latency);
+        let run = Run {
+            elapsed: flooded.elapsed,
+            ..clock.stop(placed.orders, placed.latency)
+        };
         // Not to wait for a condition: what holds at this moment is asked.
         sleep(RECOVERY).await;
         let lag = system.lag().await?;
         let after = place(&system.client, 1, Instant::now() + ALONE).await?;
         let written = system.created().await? - created;
+        let answered = flooded.opened + placed.orders + after.orders;
         ensure!(
-            written == placed.orders + after.orders,
-            "{written} orders were stored, {} answered",
-            placed.orders + after.orders
+            written == answered,
+            "{written} orders were stored, {answered} answered"
         );
         let sent = placed.orders + placed.refused;
         let median = |placed: &crate::load::http::Placed| count(placed.latency.value_at_quantile(0.5));

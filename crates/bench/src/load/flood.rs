@@ -2,14 +2,10 @@
 //!
 //! On one thread, so that the load never takes more than one core from what is measured.
 
-use std::{
-    cell::{Cell, RefCell},
-    net::SocketAddr,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
 
 use anyhow::{Context, Result};
+use futures::{StreamExt, TryStreamExt, stream};
 use hdrhistogram::Histogram;
 use tokio::{
     runtime::Builder,
@@ -22,6 +18,8 @@ use crate::run::{latencies, note};
 
 /// How many requests may be without an answer, each on a connection of its own.
 const CONNECTIONS: usize = 4_096;
+/// How many are opened at the same time.
+const AT_ONCE: usize = 64;
 /// How often is looked which requests are due.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -38,8 +36,12 @@ pub(crate) struct Pace {
 pub(crate) struct Flooded {
     /// Those that were answered. Each took the time from the moment at which it was due.
     pub(crate) placed: Placed,
+    /// How many orders were placed before, one on each connection.
+    pub(crate) opened: u64,
     /// How long after it was due each was sent: the load's own share of that time.
     pub(crate) late: Histogram<u64>,
+    /// From the first to the last answer.
+    pub(crate) elapsed: Duration,
     /// How many were due while every connection waited for an answer, and were not sent.
     pub(crate) unsent: u64,
 }
@@ -57,10 +59,11 @@ pub(crate) async fn flood(client: Client, pace: Pace) -> Result<Flooded> {
 }
 
 async fn run(client: &Client, pace: Pace) -> Result<Flooded> {
+    let request = client.request("P");
+    let (opened, idle) = open(client.address, &request).await?;
     let flood = Rc::new(Flood {
-        request: client.request("P"),
-        idle: RefCell::default(),
-        busy: Cell::new(0),
+        request,
+        idle: RefCell::new(idle),
         placed: RefCell::new(Placed::nothing()),
         late: RefCell::new(latencies()),
     });
@@ -74,8 +77,10 @@ async fn run(client: &Client, pace: Pace) -> Result<Flooded> {
             && at <= Instant::now()
         {
             due += 1;
-            if flood.begins() {
-                requests.spawn_local(Rc::clone(&flood).send(client.address, at));
+            // The last that became free goes first: it is the one that the caches know.
+            let free = flood.idle.borrow_mut().pop();
+            if let Some(connection) = free {
+                requests.spawn_local(Rc::clone(&flood).send(connection, at));
             } else {
                 unsent += 1;
             }
@@ -91,38 +96,37 @@ async fn run(client: &Client, pace: Pace) -> Result<Flooded> {
     Ok(Flooded {
         placed: flood.placed.into_inner(),
         late: flood.late.into_inner(),
+        elapsed: start.elapsed(),
+        opened,
         unsent,
     })
+}
+
+/// Opens all connections; a server closes one on which nothing is asked. How many orders that placed.
+async fn open(address: SocketAddr, request: &[u8]) -> Result<(u64, Vec<Connection>)> {
+    let opening = stream::iter(0..CONNECTIONS).map(async |_| {
+        let mut connection = Connection::open(address).await?;
+        let placed = connection.ask(request).await? == Answer::Placed;
+        anyhow::Ok((placed, connection))
+    });
+    let opened: Vec<_> = opening.buffer_unordered(AT_ONCE).try_collect().await?;
+    let placed = opened.iter().filter(|(placed, _)| *placed).count();
+    let idle = opened.into_iter().map(|(_, connection)| connection).collect();
+    Ok((u64::try_from(placed)?, idle))
 }
 
 struct Flood {
     request: Vec<u8>,
     idle: RefCell<Vec<Connection>>,
-    /// How many wait for an answer.
-    busy: Cell<usize>,
     placed: RefCell<Placed>,
     late: RefCell<Histogram<u64>>,
 }
 
 impl Flood {
-    /// Whether another request may wait for an answer, which is then on its way.
-    fn begins(&self) -> bool {
-        let room = self.busy.get() < CONNECTIONS;
-        self.busy.set(self.busy.get() + usize::from(room));
-        room
-    }
-
-    async fn send(self: Rc<Self>, address: SocketAddr, due: Instant) -> Result<()> {
-        // The last that became free goes first: it is the one that the caches know.
-        let free = self.idle.borrow_mut().pop();
-        let mut connection = match free {
-            Some(connection) => connection,
-            None => Connection::open(address).await?,
-        };
+    async fn send(self: Rc<Self>, mut connection: Connection, due: Instant) -> Result<()> {
         note(&mut self.late.borrow_mut(), due.elapsed());
         let answer = connection.ask(&self.request).await?;
         self.idle.borrow_mut().push(connection);
-        self.busy.set(self.busy.get() - 1);
         let mut placed = self.placed.borrow_mut();
         match answer {
             Answer::Placed => {
