@@ -1,6 +1,6 @@
 //! `tiffin events`: the log of all events, as it grows.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use tiffin_proto::{
 use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
+    connection::Connection,
     failure::Failure,
     operations::{Nats, Operations},
     output,
@@ -20,8 +21,6 @@ use crate::{
 const WAIT_MS: u32 = 2000;
 /// How long to wait before it is asked again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long nobody may answer before we give up.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -85,44 +84,6 @@ pub(crate) async fn run(command: Command, json: bool) -> Result<(), Failure> {
         after = page.cursor;
     }
     Ok(())
-}
-
-/// Whether the service answers, and what was told about it.
-struct Connection {
-    json: bool,
-    /// When it answered last, if it did.
-    answered: Option<Instant>,
-    away: bool,
-}
-
-impl Connection {
-    fn new(json: bool) -> Self {
-        Self {
-            json,
-            answered: None,
-            away: false,
-        }
-    }
-
-    fn is_there(&mut self) {
-        self.answered = Some(Instant::now());
-        if std::mem::take(&mut self.away) {
-            output::news("the connection is back", self.json);
-        }
-    }
-
-    /// Fails if it is no use to try again: a service that was there before may come back, one that never was is probably
-    /// another mistake.
-    fn lost(&mut self, failure: Failure) -> Result<(), Failure> {
-        let worth_it = self.answered.is_some_and(|at| at.elapsed() < PATIENCE);
-        if !failure.retryable() || !worth_it {
-            return Err(failure);
-        }
-        if !std::mem::replace(&mut self.away, true) {
-            output::news("connection lost, trying again", self.json);
-        }
-        Ok(())
-    }
 }
 
 async fn read(operations: &Operations, question: &ReadEventsRequest) -> Result<Events, Failure> {

@@ -1,6 +1,7 @@
 //! The `tiffin` program: everything on one machine, and commands for whoever places or looks after orders.
 
 mod completions;
+mod connection;
 mod decode;
 mod dev;
 mod events;

@@ -10,6 +10,7 @@ use tiffin_proto::v1::{
 };
 
 use crate::{
+    connection::PATIENCE,
     failure::Failure,
     operations::{Nats, Operations},
     output,
@@ -18,8 +19,6 @@ use crate::{
 
 /// How often it is asked how far the building is.
 const EVERY: Duration = Duration::from_millis(250);
-/// How long nobody may answer before we give up.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

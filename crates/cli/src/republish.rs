@@ -9,6 +9,7 @@ use tiffin_proto::v1::{
 };
 
 use crate::{
+    connection::PATIENCE,
     failure::Failure,
     operations::{Nats, Operations},
     output,
@@ -17,8 +18,6 @@ use crate::{
 
 /// How long to wait before the service is asked again after a failure.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long nobody may answer before we give up.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct Settings {

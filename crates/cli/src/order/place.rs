@@ -1,15 +1,12 @@
 //! `tiffin order place`.
 
-use std::{
-    str::FromStr,
-    time::{Duration, Instant},
-};
+use std::{str::FromStr, time::Duration};
 
 use clap::Args;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{failure::Failure, output, server::Server};
+use crate::{connection::Connection, failure::Failure, output, server::Server};
 
 /// How often an order is placed under one key while the server cannot be reached or has no time.
 const ATTEMPTS: usize = 3;
@@ -61,7 +58,9 @@ pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
     })?;
     if settings.watch {
         let id = super::word(&order["id"]);
-        return super::watch::follow(&settings.server, &id, Some(1), Some(Instant::now()), json).await;
+        let mut connection = Connection::new(json);
+        connection.is_there();
+        return super::watch::follow(&settings.server, &id, Some(1), connection, json).await;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `tiffin order watch`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -10,6 +10,7 @@ use super::{
     words,
 };
 use crate::{
+    connection::Connection,
     failure::{Exit, Failure},
     output,
     server::{Server, data},
@@ -17,9 +18,6 @@ use crate::{
 
 /// How long to wait before a lost connection is made anew.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// How long the server may stay away before we give up.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 const WATCH: &str = "subscription Watch($id: ID!, $afterVersion: Int) {
   onOrderUpdated(id: $id, afterVersion: $afterVersion) { id status updatedAt version reason }
@@ -40,30 +38,35 @@ pub(crate) struct Settings {
 }
 
 pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
-    follow(&settings.server, &settings.id, settings.after_version, None, json).await
+    let connection = Connection::new(json);
+    follow(
+        &settings.server,
+        &settings.id,
+        settings.after_version,
+        connection,
+        json,
+    )
+    .await
 }
 
 /// Prints every change until the order is finished; takes up a lost connection after the last change that was seen.
-/// `there`: when the server was seen last, if it was.
+/// `connection`: whether the server was there before.
 pub(super) async fn follow(
     server: &Server,
     id: &str,
     after_version: Option<i32>,
-    mut there: Option<Instant>,
+    mut connection: Connection,
     json: bool,
 ) -> Result<(), Failure> {
     let variables = json!({ "id": id, "afterVersion": after_version });
     let mut last = None;
-    let mut away = false;
     loop {
         let failure = match server.subscribe(last.as_deref(), WATCH, &variables).await {
             Ok(answer) => {
-                if std::mem::take(&mut away) {
-                    output::news("the connection is back", json);
-                }
+                connection.is_there();
                 let mut events = Events::new(answer);
                 let ended = show(&mut events, json).await;
-                there = Some(Instant::now());
+                connection.is_there();
                 last = events.last_id().or(last);
                 match ended {
                     Ok(()) => return Ok(()),
@@ -72,14 +75,7 @@ pub(super) async fn follow(
             }
             Err(failure) => failure,
         };
-        // A server that was there before may come back; one that never was is probably another mistake.
-        let worth_it = there.is_some_and(|at: Instant| at.elapsed() < PATIENCE);
-        if !failure.retryable() || !worth_it {
-            return Err(failure);
-        }
-        if !std::mem::replace(&mut away, true) {
-            output::news("connection lost, trying again", json);
-        }
+        connection.lost(failure)?;
         tokio::time::sleep(PAUSE).await;
     }
 }
