@@ -1,6 +1,10 @@
 //! The whole system as processes, with servers of its own.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{
+    fmt::{Display, Write},
+    fs,
+    path::PathBuf,
+};
 
 use anyhow::{Context, Result, ensure};
 use futures::future::join_all;
@@ -157,17 +161,23 @@ fn keyed(spec: ServiceSpec) -> ServiceSpec {
         .set("TIFFIN_OPERATOR_KEY", OPERATOR_KEY)
 }
 
-/// Writes a workflow with these waits to a file.
-fn saga(waits: &[String; 4]) -> Result<PathBuf> {
+/// A workflow with these waits, as in a saga.toml.
+pub fn workflow<W: Display>(waits: &[W; 4]) -> String {
     let mut text = String::new();
     for (name, wait) in ["payment", "confirmation", "ready", "delivery"].iter().zip(waits) {
-        writeln!(
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(
             text,
             "[[step]]\nname = \"{name}\"\nkind = \"wait\"\nwait = \"{wait}\"\n"
-        )?;
+        );
     }
+    text
+}
+
+/// Writes a workflow with these waits to a file.
+fn saga(waits: &[String; 4]) -> Result<PathBuf> {
     let path = scratch_folder("saga").join("saga.toml");
-    fs::write(&path, text)?;
+    fs::write(&path, workflow(waits))?;
     Ok(path)
 }
 

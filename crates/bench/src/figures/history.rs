@@ -10,7 +10,7 @@ use tiffin_eventstore::{Append, DatabaseUrl, Direction, EventStore, Expected, Ne
 use tiffin_order::{Input, Order, OrderId, Owner, Products, Workflow, decide, evolve};
 use tiffin_proto::{Context, Encoded, encode, encode_workflow};
 use tiffin_testkit::eventually;
-use tiffin_tests::stack::OPERATOR_KEY;
+use tiffin_tests::stack::{OPERATOR_KEY, workflow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -20,24 +20,7 @@ use super::{OWNER, create::System};
 const IN_FLIGHT: usize = 1_024;
 
 /// An order is six events, and one that is open waits for the kitchen for longer than any measurement takes.
-const WORKFLOW: &str = r#"
-[[step]]
-name = "payment"
-kind = "wait"
-wait = "30s"
-[[step]]
-name = "confirmation"
-kind = "wait"
-wait = "48h"
-[[step]]
-name = "ready"
-kind = "wait"
-wait = "30s"
-[[step]]
-name = "delivery"
-kind = "wait"
-wait = "30s"
-"#;
+const WAITS: [&str; 4] = ["30s", "48h", "30s", "30s"];
 /// Later than any of these waits.
 const LATER: time::Duration = time::Duration::days(365);
 /// The events of an order that is open: placed, taken up, paid.
@@ -65,7 +48,7 @@ impl History {
     /// Writes it.
     async fn write(self, store: &EventStore) -> Result<()> {
         let teller = Teller {
-            workflow: Workflow::parse(WORKFLOW)?,
+            workflow: Workflow::parse(&workflow(&WAITS))?,
             owner: Owner::parse(OWNER)?,
             products: Products::parse([("Dal", 2), ("Roti", 4)])?,
         };

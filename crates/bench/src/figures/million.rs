@@ -119,14 +119,12 @@ async fn at_rest(engine: &Engine, system: &System) -> Result<f64> {
 fn size(folder: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
-        let (entry, path) = (entry.as_ref(), entry.as_ref().map(fs::DirEntry::path));
-        let (Ok(entry), Ok(path)) = (entry, path) else {
-            continue;
-        };
-        bytes += if path.is_dir() {
-            size(&path)?
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() {
+            size(&entry.path())?
         } else {
-            entry.metadata()?.len()
+            metadata.len()
         };
     }
     Ok(bytes)

@@ -115,7 +115,7 @@ impl System {
         let seen = self.received.updates();
         let orders = place(&self.store).await?;
         for (subscriber, order) in self.subscribers.iter_mut().zip(&orders) {
-            subscriber.watch(order).await?;
+            subscriber.watch(order, None).await?;
         }
         self.received.wait_for(seen + SOCKETS as u64).await;
         Ok(())
@@ -173,6 +173,6 @@ pub(super) async fn place(store: &EventStore) -> Result<Vec<String>> {
 
 pub(super) async fn connect(address: SocketAddr, received: &Arc<Received>) -> Result<Vec<Subscriber>> {
     let connecting =
-        stream::iter(0..SOCKETS).map(|_| Subscriber::connect(address, API_KEY, Arc::clone(received)));
+        stream::iter(0..SOCKETS).map(|_| Subscriber::counting(address, API_KEY, Arc::clone(received)));
     connecting.buffer_unordered(AT_ONCE).try_collect().await
 }

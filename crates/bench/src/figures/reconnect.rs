@@ -80,7 +80,7 @@ async fn kill(stack: &mut Stack, store: &EventStore) -> Result<Vec<String>> {
     let mut subscribers = connect(address(&stack.notifier[0])?, &received).await?;
     let orders = place(store).await?;
     for (subscriber, order) in subscribers.iter_mut().zip(&orders) {
-        subscriber.watch(order).await?;
+        subscriber.watch(order, None).await?;
     }
     received.wait_for(SOCKETS as u64).await;
     stack.notifier[0].process.kill();

@@ -12,6 +12,7 @@ use tiffin_order::{Fact, NewFact, Order, OrderId, Owner, Products, Status, Workf
 use tiffin_proto::{Context, Envelope};
 use tiffin_runtime::{Keys, Lifecycle, Sampler};
 use tiffin_testkit::{NatsServer, eventually};
+use tiffin_tests::stack::workflow;
 use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -36,24 +37,7 @@ const IN_FLIGHT: usize = 512;
 const EVENTS: u64 = 5;
 const CHANGES: u64 = 4;
 
-const WORKFLOW: &str = r#"
-[[step]]
-name = "payment"
-kind = "wait"
-wait = "0s"
-[[step]]
-name = "confirmation"
-kind = "wait"
-wait = "0s"
-[[step]]
-name = "ready"
-kind = "wait"
-wait = "0s"
-[[step]]
-name = "delivery"
-kind = "wait"
-wait = "0s"
-"#;
+const WAITS: [&str; 4] = ["0s", "0s", "0s", "0s"];
 
 pub(super) async fn many(plan: Plan) -> Result<Figure> {
     let mut figure = Figure::new(MANY);
@@ -118,7 +102,7 @@ impl Sagas {
         // The bus is the last to go, and nobody waits for it.
         let bus = Bus::connect(config, &TaskTracker::new(), lifecycle.hard.clone()).await?;
         bus.state().wait_for(State::is_connected).await?;
-        services(&store, &bus, &lifecycle, WORKFLOW).await?;
+        services(&store, &bus, &lifecycle, WAITS).await?;
         let jetstream = jetstream::new(async_nats::connect(server.url()).await?);
         let room = Arc::new(Semaphore::new(in_flight));
         Ok(Self {
@@ -150,12 +134,12 @@ impl Sagas {
     }
 }
 
-/// `api` and `orders` in this process, by this workflow.
+/// `api` and `orders` in this process, with these waits.
 pub(super) async fn services(
     store: &EventStore,
     bus: &Bus,
     lifecycle: &Lifecycle,
-    workflow: &str,
+    waits: [&str; 4],
 ) -> Result<()> {
     let mut registry = Registry::default();
     let orders = tiffin_orders::Dependencies {
@@ -163,7 +147,7 @@ pub(super) async fn services(
         bus: bus.clone(),
     };
     let config = tiffin_orders::Config {
-        workflow: Workflow::parse(workflow)?,
+        workflow: Workflow::parse(&workflow(&waits))?,
         ..tiffin_orders::Config::default()
     };
     tiffin_orders::start(orders, config, lifecycle, &mut registry).await?;

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     floor::forward,
-    load::socket::{Screen, Seen},
+    load::socket::{Seen, Subscriber},
     method::{Plan, compare},
     report::{Figure, Goal},
     run::{Clock, Run, Subject, latencies, note},
@@ -53,24 +53,7 @@ const RATE: u32 = 500;
 /// Changes of an order after it was placed, and so many updates.
 const CHANGES: u32 = 4;
 /// An order is watched before the first of them.
-const WORKFLOW: &str = r#"
-[[step]]
-name = "payment"
-kind = "wait"
-wait = "300ms"
-[[step]]
-name = "confirmation"
-kind = "wait"
-wait = "300ms"
-[[step]]
-name = "ready"
-kind = "wait"
-wait = "300ms"
-[[step]]
-name = "delivery"
-kind = "wait"
-wait = "300ms"
-"#;
+const WAITS: [&str; 4] = ["300ms", "300ms", "300ms", "300ms"];
 /// How many clients there are; each watches one order after the other.
 const SCREENS: usize = 1_000;
 /// How many connect at the same time.
@@ -103,7 +86,7 @@ type Born = Arc<Mutex<HashMap<(Uuid, u32), Instant>>>;
 
 /// Clients, and what they have seen.
 struct Screens {
-    clients: Vec<Arc<AsyncMutex<Screen>>>,
+    clients: Vec<Arc<AsyncMutex<Subscriber>>>,
     seen: UnboundedReceiver<Seen>,
     next: usize,
 }
@@ -111,7 +94,8 @@ struct Screens {
 impl Screens {
     async fn connect(address: SocketAddr) -> Result<Self> {
         let (sender, seen) = unbounded_channel();
-        let connecting = stream::iter(0..SCREENS).map(|_| Screen::connect(address, API_KEY, sender.clone()));
+        let connecting =
+            stream::iter(0..SCREENS).map(|_| Subscriber::noting(address, API_KEY, sender.clone()));
         let shared = connecting
             .buffer_unordered(AT_ONCE)
             .map_ok(|screen| Arc::new(AsyncMutex::new(screen)));
@@ -124,7 +108,7 @@ impl Screens {
     }
 
     /// The one whose turn it is.
-    fn next(&mut self) -> Arc<AsyncMutex<Screen>> {
+    fn next(&mut self) -> Arc<AsyncMutex<Subscriber>> {
         self.next = (self.next + 1) % SCREENS;
         Arc::clone(&self.clients[self.next])
     }
@@ -179,7 +163,12 @@ impl Floor {
     }
 
     async fn watch(&mut self, order: &Uuid) -> Result<()> {
-        self.screens.next().lock().await.watch(&order.to_string()).await
+        self.screens
+            .next()
+            .lock()
+            .await
+            .watch(&order.to_string(), Some(1))
+            .await
     }
 
     /// Publishes an update and waits for the broker's acknowledgement, but not here.
@@ -267,7 +256,7 @@ impl System {
         };
         let bus = Bus::connect(config, &TaskTracker::new(), lifecycle.hard.clone()).await?;
         bus.state().wait_for(State::is_connected).await?;
-        services(&store, &bus, &lifecycle, WORKFLOW).await?;
+        services(&store, &bus, &lifecycle, WAITS).await?;
         let born = Born::default();
         let notifier = &stack.notifier[0];
         let watched = Watched::this()
@@ -317,7 +306,7 @@ impl Subject for System {
                 let order = append.stream.as_str().strip_prefix("order-");
                 let order = order.context("an order")?.to_owned();
                 store.append(append).await?;
-                screen.lock().await.watch(&order).await
+                screen.lock().await.watch(&order, Some(1)).await
             });
         }
         while let Some(placed) = placing.join_next().await {

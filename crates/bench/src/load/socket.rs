@@ -50,7 +50,7 @@ impl Received {
     }
 }
 
-/// One client; what it receives is counted as long as it lives.
+/// One client; what it receives is taken in as long as it lives.
 pub(crate) struct Subscriber {
     writer: Writer,
     reading: tokio::task::JoinHandle<Result<()>>,
@@ -63,27 +63,33 @@ impl Drop for Subscriber {
 }
 
 impl Subscriber {
-    /// Connects and says who it is.
+    /// Connects; its updates are counted.
     ///
     /// # Errors
     /// The server does not speak graphql-transport-ws, or does not know the key.
-    pub(crate) async fn connect(address: SocketAddr, key: &str, received: Arc<Received>) -> Result<Self> {
+    pub(crate) async fn counting(address: SocketAddr, key: &str, received: Arc<Received>) -> Result<Self> {
         let (frames, writer) = open(address, key).await?;
         let reading = tokio::spawn(count(frames, received));
         Ok(Self { writer, reading })
     }
 
-    /// Watches an order.
+    /// Connects; `seen` gets which update came when.
+    ///
+    /// # Errors
+    /// As [`Subscriber::counting`].
+    pub(crate) async fn noting(address: SocketAddr, key: &str, seen: UnboundedSender<Seen>) -> Result<Self> {
+        let (frames, writer) = open(address, key).await?;
+        let reading = tokio::spawn(look(frames, seen));
+        Ok(Self { writer, reading })
+    }
+
+    /// Watches an order, beside those it watches already: after this version, or from the present one on.
     ///
     /// # Errors
     /// The connection is gone.
-    pub(crate) async fn watch(&mut self, order: &str) -> Result<()> {
-        Ok(self
-            .writer
-            .lock()
-            .await
-            .write_all(&subscribe(order, None)?)
-            .await?)
+    pub(crate) async fn watch(&mut self, order: &str, after: Option<u32>) -> Result<()> {
+        let subscribe = subscribe(order, after)?;
+        Ok(self.writer.lock().await.write_all(&subscribe).await?)
     }
 }
 
@@ -124,43 +130,6 @@ pub(crate) struct Seen {
     pub(crate) version: u32,
     /// When.
     pub(crate) at: Instant,
-}
-
-/// A client that watches one order after the other and notes when each update came.
-pub(crate) struct Screen {
-    writer: Writer,
-    reading: tokio::task::JoinHandle<Result<()>>,
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        self.reading.abort();
-    }
-}
-
-impl Screen {
-    /// Connects; `seen` gets what comes.
-    ///
-    /// # Errors
-    /// The server does not let the connection in.
-    pub(crate) async fn connect(address: SocketAddr, key: &str, seen: UnboundedSender<Seen>) -> Result<Self> {
-        let (frames, writer) = open(address, key).await?;
-        let reading = tokio::spawn(look(frames, seen));
-        Ok(Self { writer, reading })
-    }
-
-    /// Watches an order from its second version on.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub(crate) async fn watch(&mut self, order: &str) -> Result<()> {
-        Ok(self
-            .writer
-            .lock()
-            .await
-            .write_all(&subscribe(order, Some(1))?)
-            .await?)
-    }
 }
 
 async fn look(mut frames: Frames, seen: UnboundedSender<Seen>) -> Result<()> {
