@@ -106,8 +106,15 @@ impl World {
         &self.wakeups.tables
     }
 
-    /// Sweeps the whole log as if all of it were old.
+    /// Sweeps the whole log as if all of it were old, and the index had come to its end.
     async fn sweep(&self) {
+        let saved = self.tables().checkpoint().await.unwrap().cursor;
+        let head = self.store.head().await.unwrap();
+        self.tables().advance(&[], &saved, head).await.unwrap();
+        self.sweep_a_late_index().await;
+    }
+
+    async fn sweep_a_late_index(&self) {
         let settled = self.store.now() + Duration::from_hours(1);
         self.wakeups.sweep_page(Position::START, settled).await.unwrap();
     }
@@ -145,6 +152,7 @@ on_both! {
     an_index_that_others_moved_is_left_to_them,
     an_index_that_restarts_is_empty_and_at_the_beginning,
     a_missing_row_is_made_again,
+    a_late_index_is_helped_and_not_called_wrong,
     a_row_of_a_finished_order_is_removed,
     a_right_index_is_left_alone,
 }
@@ -275,6 +283,14 @@ async fn a_missing_row_is_made_again(world: World) {
     let expected = event.created_at + Duration::from_secs(2);
     assert_eq!(world.tables().census().await.unwrap().earliest, Some(expected));
     assert_eq!(world.repairs(), 1);
+}
+
+async fn a_late_index_is_helped_and_not_called_wrong(world: World) {
+    let event = world.place().await;
+    let id = OrderId::from_stream(event.stream.as_str()).unwrap();
+    world.sweep_a_late_index().await;
+    assert_eq!(world.tables().position(id).await.unwrap(), Some(event.position));
+    assert_eq!(world.repairs(), 0);
 }
 
 async fn a_row_of_a_finished_order_is_removed(world: World) {
