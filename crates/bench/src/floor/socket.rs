@@ -59,7 +59,10 @@ async fn send(mut socket: WebSocket, mut rounds: watch::Receiver<u64>) -> Result
     socket.recv().await;
     socket.send(Message::Text(ACKNOWLEDGED)).await?;
     loop {
-        rounds.changed().await?;
+        tokio::select! {
+            changed = rounds.changed() => changed?,
+            _gone = socket.recv() => return Ok(()),
+        }
         for _ in 0..FRAMES {
             socket.send(Message::Text(FRAME)).await?;
         }
