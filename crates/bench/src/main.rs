@@ -13,6 +13,7 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use tiffin_runtime::program;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -97,6 +98,7 @@ fn measure(settings: &Settings) -> Result<()> {
         time: settings.seconds.map(Duration::try_from_secs_f64).transpose()?,
     };
     let figures = figures::named(&settings.figures)?;
+    program::allow_open_files();
     let runtime = runtime()?;
     let mut report = Report::new(Machine::look());
     for figure in figures {

@@ -3,6 +3,7 @@
 use std::{fmt::Display, io::Write, process::ExitCode};
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     Admin, Common, Error, Lifecycle, Sampler,
@@ -63,11 +64,12 @@ pub fn run(
     body: impl AsyncFnOnce(Process) -> anyhow::Result<Ending>,
 ) -> anyhow::Result<Ending> {
     telemetry::init(&common.log)?;
+    allow_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ending = runtime.block_on(async {
         let lifecycle = Lifecycle::new(common.grace);
         lifecycle.stop_on_signals()?;
-        let admin = Admin::start(common.admin_listen, &lifecycle).await?;
+        let admin = Admin::start(common.admin_listen, &lifecycle)?;
         body(Process {
             lifecycle,
             admin,
@@ -78,6 +80,19 @@ pub fn run(
     // A blocking call that hangs must not keep the process.
     runtime.shutdown_background();
     ending
+}
+
+/// Lets this process have as many open files as it may ask for. Each connection is one, and many shells and container
+/// engines begin with 1,024.
+pub fn allow_open_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// 2 if a setting is to blame, else 1.
@@ -93,4 +108,16 @@ fn complain(error: &dyn Display, code: u8) -> ExitCode {
     let line = error.to_string().replace('\n', " ");
     let _unheard = writeln!(std::io::stderr(), "error: {line}");
     ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_may_open_as_many_files_as_it_may_ask_for() {
+        allow_open_files();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+    }
 }
