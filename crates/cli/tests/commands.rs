@@ -162,7 +162,7 @@ async fn a_port_that_speaks_tls_and_a_certificate_that_nobody_knows_are_told_wit
         tls_cert: Some(certificate.clone()),
         tls_key: Some(key),
     };
-    let server = HttpServer::bind(&settings).await.unwrap();
+    let server = HttpServer::bind(&settings).unwrap();
     let port = server.address().unwrap().port();
     let lifecycle = Lifecycle::new(Duration::from_secs(1));
     server.serve(Router::new(), &lifecycle);

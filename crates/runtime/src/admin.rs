@@ -105,8 +105,13 @@ struct Shared {
 
 impl Admin {
     /// Listens, and answers until the process is gone.
-    pub async fn start(address: SocketAddr, lifecycle: &Lifecycle) -> Result<Self, Error> {
-        let listener = bind(address, "TIFFIN_ADMIN_LISTEN").await?;
+    pub fn start(address: SocketAddr, lifecycle: &Lifecycle) -> Result<Self, Error> {
+        const SETTING: &str = "TIFFIN_ADMIN_LISTEN";
+        let listener = TcpListener::from_std(bind(address, SETTING)?).map_err(|cause| Error::Listen {
+            address,
+            setting: SETTING,
+            cause,
+        })?;
         let address = listener.local_addr().unwrap_or(address);
         let shared = Arc::new(Shared {
             lifecycle: lifecycle.clone(),
@@ -200,19 +205,17 @@ mod tests {
         (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
-    async fn admin() -> (Admin, Lifecycle) {
+    fn admin() -> (Admin, Lifecycle) {
         let lifecycle = Lifecycle::new(Duration::from_secs(1));
         (
-            Admin::start(([127, 0, 0, 1], 0).into(), &lifecycle)
-                .await
-                .unwrap(),
+            Admin::start(([127, 0, 0, 1], 0).into(), &lifecycle).unwrap(),
             lifecycle,
         )
     }
 
     #[tokio::test]
     async fn it_is_alive_at_once_and_ready_by_what_it_needs_alone() {
-        let (admin, lifecycle) = admin().await;
+        let (admin, lifecycle) = admin();
         assert_eq!(get(&admin, "/livez").await, (200, "ok\n".to_owned()));
         assert_eq!(get(&admin, "/readyz").await.0, 503);
         let readiness = Readiness::default()
@@ -230,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_not_ready_without_what_it_needs() {
-        let (admin, _lifecycle) = admin().await;
+        let (admin, _lifecycle) = admin();
         admin.serve(
             Registry::default(),
             Readiness::default().needs("database", async || Err("away".to_owned())),
@@ -240,7 +243,7 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_are_openmetrics_text() {
-        let (admin, _lifecycle) = admin().await;
+        let (admin, _lifecycle) = admin();
         let mut registry = Registry::default();
         let counter: Counter = Counter::default();
         registry.register("tiffin_things", "Things seen", counter.clone());
@@ -256,8 +259,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_is_one_clear_line() {
-        let (first, lifecycle) = admin().await;
-        let error = Admin::start(first.address(), &lifecycle).await.err().unwrap();
+        let (first, lifecycle) = admin();
+        let error = Admin::start(first.address(), &lifecycle).err().unwrap();
         let expected = format!(
             "cannot listen on {} (TIFFIN_ADMIN_LISTEN): the port is in use by another program",
             first.address()

@@ -1,6 +1,6 @@
 //! Serves a router over HTTP/1.1: a cap on connections, time limits for slow clients, a graceful stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -14,13 +14,13 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Error, HttpSettings, Lifecycle, held::Held, tls};
+use crate::{Error, HttpSettings, Lifecycle, apart, held::Held, tls};
 
 /// How long a new connection has for its TLS handshake and for the head of its first request.
 const FIRST_HEAD: Duration = Duration::from_secs(5);
@@ -33,18 +33,34 @@ const IDLE: Duration = Duration::from_secs(75);
 /// just sent, of which the client could not tell whether it was carried out.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How many connections the kernel may hold until they are accepted, if it allows so many (`net.core.somaxconn`). All
+/// clients of a dead process come back at once, and each that finds no room tries again only after seconds.
+const BACKLOG: u32 = 16_384;
+
 /// Listens on `address`; an error names `setting` as where to change it.
-pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|cause| Error::Listen {
+pub(crate) fn bind(address: SocketAddr, setting: &'static str) -> Result<std::net::TcpListener, Error> {
+    listen(address).map_err(|cause| Error::Listen {
         address,
         setting,
         cause,
     })
 }
 
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // What a process before this one has left to the kernel does not keep the address.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
 /// An HTTP server that listens and does not answer yet, so that a port in use is noticed before anything else is done.
 pub struct HttpServer {
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     tls: Option<TlsAcceptor>,
     connections: Arc<Semaphore>,
     first_head: Duration,
@@ -59,14 +75,13 @@ struct Connection {
 
 impl HttpServer {
     /// Listens where the settings say, and reads their certificate.
-    pub async fn bind(settings: &HttpSettings) -> Result<Self, Error> {
+    pub fn bind(settings: &HttpSettings) -> Result<Self, Error> {
         let tls = match (&settings.tls_cert, &settings.tls_key) {
             (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
             _ => None,
         };
-        let listener = bind(settings.listen, "TIFFIN_LISTEN").await?;
         Ok(Self {
-            listener,
+            listener: bind(settings.listen, "TIFFIN_LISTEN")?,
             tls,
             connections: Arc::new(Semaphore::new(settings.max_connections)),
             first_head: FIRST_HEAD,
@@ -74,7 +89,7 @@ impl HttpServer {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> std::io::Result<SocketAddr> {
+    pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
@@ -94,16 +109,21 @@ impl HttpServer {
             lifecycle: lifecycle.clone(),
             first_head: self.first_head,
         });
-        lifecycle.spawn("http", self.accept(shared));
+        apart::run("http", lifecycle, self.accept(shared));
     }
 
     async fn accept(self, shared: Arc<Connection>) {
+        let listener = match TcpListener::from_std(self.listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "the connections of clients cannot be taken"),
+        };
         let soft = shared.lifecycle.soft.clone();
-        while let Some((stream, permit)) = soft.run_until_cancelled(self.next()).await {
+        let next = || next(&listener, &self.connections);
+        while let Some((stream, permit)) = soft.run_until_cancelled(next()).await {
             take(&shared, self.tls.clone(), stream, permit);
         }
         // Clients whose connections the kernel has taken already may have sent their requests.
-        let Ok(waiting) = self.listener.into_std() else {
+        let Ok(waiting) = listener.into_std() else {
             return;
         };
         while let Ok((stream, _peer)) = waiting.accept()
@@ -114,24 +134,25 @@ impl HttpServer {
             take(&shared, self.tls.clone(), stream, permit);
         }
     }
+}
 
-    async fn next(&self) -> (TcpStream, OwnedSemaphorePermit) {
-        loop {
-            // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else {
-                std::future::pending().await
-            };
-            match self.listener.accept().await {
-                Ok((stream, _peer)) => {
-                    // Without it an answer may wait for an acknowledgement; it is not fatal if it cannot be set.
-                    let _unimportant = stream.set_nodelay(true);
-                    return (stream, permit);
-                }
-                Err(error) => {
-                    // Out of file descriptors, most likely: wait for some to be given back.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
+/// The next connection, once there is a place for it.
+async fn next(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    loop {
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(connections).acquire_owned().await else {
+            std::future::pending().await
+        };
+        match listener.accept().await {
+            Ok((stream, _peer)) => {
+                // Without it an answer may wait for an acknowledgement; it is not fatal if it cannot be set.
+                let _unimportant = stream.set_nodelay(true);
+                return (stream, permit);
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: wait for some to be given back.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a long-running program needs around its own work: settings, logs, health, HTTP, keys, a graceful stop.
 
 mod admin;
+mod apart;
 pub mod config;
 mod error;
 mod held;
@@ -17,7 +18,7 @@ mod traceparent;
 
 pub use admin::{Admin, Readiness};
 pub use error::Error;
-pub use http::{HttpServer, bind};
+pub use http::HttpServer;
 pub use keys::{Holder, Keys};
 pub use leash::Leash;
 pub use lifecycle::{Ending, Lifecycle};

@@ -82,7 +82,7 @@ mod tests {
             tls_key: Some(key),
         };
         let lifecycle = Lifecycle::new(Duration::from_secs(1));
-        let server = HttpServer::bind(&settings).await.unwrap();
+        let server = HttpServer::bind(&settings).unwrap();
         let address = server.address().unwrap();
         server.serve(Router::new().route("/", get(async || "done")), &lifecycle);
 

@@ -19,7 +19,7 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
         admin,
         sampler,
     } = process;
-    let http = HttpServer::bind(&settings.http).await?;
+    let http = HttpServer::bind(&settings.http)?;
     let keys = settings.keys.load()?;
     let mut platform = Platform::of_service("api", &settings.platform, &lifecycle).await?;
     platform.announce_commits(&lifecycle);

@@ -16,7 +16,7 @@ const ELSEWHERE: &str = "Subscribe over WebSocket at /graphql/ws or by server-se
 /// A setting that is wrong, a port in use, a database that is not as it must be.
 pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
     let Process { lifecycle, admin, .. } = process;
-    let http = HttpServer::bind(&settings.http).await?;
+    let http = HttpServer::bind(&settings.http)?;
     let keys = settings.keys.load()?;
     let mut platform = Platform::of_service("notifier", &settings.platform, &lifecycle).await?;
     let clock = platform.store.clone();

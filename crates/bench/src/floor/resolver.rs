@@ -38,9 +38,7 @@ pub(crate) async fn serve(port: u16) -> Result<()> {
     let engine = Engine::new(tiffin_graphql::builder(ports), Settings::default());
     let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
     let transport = Transport::new(engine, Arc::new(Anybody), tracker, stop);
-    HttpServer::bind(&settings)
-        .await?
-        .serve(transport.http(), &lifecycle);
+    HttpServer::bind(&settings)?.serve(transport.http(), &lifecycle);
     lifecycle.finished().await;
     Ok(())
 }

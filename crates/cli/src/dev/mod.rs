@@ -103,7 +103,7 @@ async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::
         }
         None => Broker::Own(nats::program(settings.nats_listen).await?),
     };
-    let http = HttpServer::bind(&settings.http).await?;
+    let http = HttpServer::bind(&settings.http)?;
     let address = http.address().context("a socket without an address")?;
 
     let data = settings.data.clone();

@@ -17,9 +17,9 @@ fn settings(max_connections: usize) -> HttpSettings {
     }
 }
 
-async fn server(max_connections: usize, router: Router) -> (SocketAddr, Lifecycle) {
+fn server(max_connections: usize, router: Router) -> (SocketAddr, Lifecycle) {
     let lifecycle = Lifecycle::new(Duration::from_secs(20));
-    let server = HttpServer::bind(&settings(max_connections)).await.unwrap();
+    let server = HttpServer::bind(&settings(max_connections)).unwrap();
     let address = server.address().unwrap();
     server.serve(router, &lifecycle);
     (address, lifecycle)
@@ -40,7 +40,7 @@ async fn read_until(stream: &mut TcpStream, end: &str) {
 #[tokio::test]
 async fn a_connection_that_does_not_finish_its_first_head_in_time_is_closed() {
     let lifecycle = Lifecycle::new(Duration::from_secs(20));
-    let mut server = HttpServer::bind(&settings(10)).await.unwrap();
+    let mut server = HttpServer::bind(&settings(10)).unwrap();
     server.first_head = Duration::from_millis(50);
     let address = server.address().unwrap();
     server.serve(Router::new(), &lifecycle);
@@ -57,7 +57,7 @@ async fn a_connection_that_does_not_finish_its_first_head_in_time_is_closed() {
 #[tokio::test]
 async fn a_connection_without_a_request_does_not_hold_up_a_stop() {
     let lifecycle = Lifecycle::new(Duration::from_secs(20));
-    let mut server = HttpServer::bind(&settings(10)).await.unwrap();
+    let mut server = HttpServer::bind(&settings(10)).unwrap();
     server.first_head = Duration::from_millis(500);
     let address = server.address().unwrap();
     server.serve(Router::new(), &lifecycle);
@@ -71,8 +71,17 @@ async fn a_connection_without_a_request_does_not_hold_up_a_stop() {
 }
 
 #[tokio::test]
+async fn requests_are_answered_by_threads_of_their_own() {
+    let thread = async || std::thread::current().name().unwrap_or_default().to_owned();
+    let (address, _lifecycle) = server(10, Router::new().route("/", get(thread)));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(REQUEST).await.unwrap();
+    read_until(&mut stream, "\r\n\r\nhttp").await;
+}
+
+#[tokio::test]
 async fn a_connection_above_the_cap_is_answered_when_another_closes() {
-    let (address, _lifecycle) = server(1, Router::new().route("/", get(async || "done"))).await;
+    let (address, _lifecycle) = server(1, Router::new().route("/", get(async || "done")));
     let mut first = TcpStream::connect(address).await.unwrap();
     first.write_all(REQUEST).await.unwrap();
     read_until(&mut first, "done").await;
@@ -91,7 +100,7 @@ async fn a_connection_above_the_cap_is_answered_when_another_closes() {
 
 #[tokio::test]
 async fn a_request_that_meets_the_stop_is_answered_as_its_connections_last() {
-    let (address, lifecycle) = server(10, Router::new().route("/", get(async || "done"))).await;
+    let (address, lifecycle) = server(10, Router::new().route("/", get(async || "done")));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(REQUEST).await.unwrap();
     read_until(&mut stream, "done").await;
@@ -116,7 +125,7 @@ async fn a_stop_finishes_the_request_at_hand_and_takes_no_other() {
         released.await.unwrap();
         "done"
     };
-    let (address, lifecycle) = server(10, Router::new().route("/", get(slow))).await;
+    let (address, lifecycle) = server(10, Router::new().route("/", get(slow)));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(REQUEST).await.unwrap();
     was_entered.await.unwrap();

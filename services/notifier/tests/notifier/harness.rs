@@ -124,7 +124,7 @@ impl World {
             tls_cert: None,
             tls_key: None,
         };
-        let http = HttpServer::bind(&settings).await.unwrap();
+        let http = HttpServer::bind(&settings).unwrap();
         let url = format!("http://{}", http.address().unwrap());
         http.serve(router, &lifecycle);
         Notifier {
