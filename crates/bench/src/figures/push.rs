@@ -77,8 +77,6 @@ struct System {
     store: EventStore,
     stack: Stack,
     jetstream: jetstream::Context,
-    received: Arc<Received>,
-    subscribers: Vec<Subscriber>,
     bytes_of_a_subscriber: f64,
     published: u64,
 }
@@ -92,27 +90,24 @@ impl System {
         };
         let stack = Stack::start(&setting).await?;
         let store = EventStore::open(tiffin_eventstore::Config::new(stack.database.url.parse()?)).await?;
-        let received = Arc::default();
         Ok(Self {
             store,
             jetstream: jetstream::new(async_nats::connect(stack.nats.url()).await?),
-            subscribers: connect(address(&stack.notifier[0])?, &received).await?,
             stack,
-            received,
             bytes_of_a_subscriber: 0.0,
             published: 0,
         })
     }
 
-    /// Places an order for each socket, which then watches it.
-    async fn watch_new_orders(&mut self) -> Result<()> {
-        let seen = self.received.updates();
+    /// Sockets that each watch a new order, and have seen it.
+    async fn watch_new_orders(&self, received: &Arc<Received>) -> Result<Vec<Subscriber>> {
         let orders = place(&self.store).await?;
-        for (subscriber, order) in self.subscribers.iter_mut().zip(&orders) {
+        let mut subscribers = connect(address(&self.stack.notifier[0])?, received).await?;
+        for (subscriber, order) in subscribers.iter_mut().zip(&orders) {
             subscriber.watch(order, None).await?;
         }
-        self.received.wait_for(seen + SOCKETS as u64).await;
-        Ok(())
+        received.wait_for(SOCKETS as u64).await;
+        Ok(subscribers)
     }
 
     /// Waits until all changes of all orders are in the stream.
@@ -131,7 +126,8 @@ impl Subject for System {
         let notifier = Watched::none().and(Some(self.stack.notifier[0].process.id()));
         self.stack.orders[0].process.pause();
         let before = notifier.usage().resident;
-        self.watch_new_orders().await?;
+        let received = Arc::default();
+        let subscribers = self.watch_new_orders(&received).await?;
         if self.bytes_of_a_subscriber == 0.0 {
             let more = notifier.usage().resident.saturating_sub(before);
             self.bytes_of_a_subscriber = crate::run::count(more) / crate::run::count(SOCKETS as u64);
@@ -142,13 +138,13 @@ impl Subject for System {
         self.stack.orders[0].process.pause();
 
         let pushes = SOCKETS as u64 * socket::FRAMES;
-        let target = self.received.updates() + pushes;
         let watched = notifier.and(self.stack.nats.id());
         let clock = Clock::start(&watched);
         self.stack.notifier[0].process.resume();
-        self.received.wait_for(target).await;
+        received.wait_for(SOCKETS as u64 + pushes).await;
         let run = clock.stop(pushes, latencies());
         self.stack.orders[0].process.resume();
+        drop(subscribers);
         Ok(run)
     }
 }
