@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Enough for the usual message; a larger default is what makes many idle connections costly.
-const READ_BUFFER: usize = 2 * 1024;
+const READ_BUFFER: usize = 1024;
 /// Written when so much has gathered, or when there is nothing more to gather.
 const WRITE_BUFFER: usize = 16 * 1024;
 
