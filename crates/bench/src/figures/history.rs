@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use async_nats::jetstream;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tiffin_eventstore::{Append, DatabaseUrl, Direction, EventStore, Expected, NewEvent, Position, Urgency};
@@ -81,17 +80,6 @@ impl System {
         let system = self.start_again();
         for service in system.services() {
             service.ready().await;
-        }
-        let jetstream = jetstream::new(async_nats::connect(system.nats().url()).await?);
-        for (name, messages) in [
-            ("ORDER_CREATED", history.finished + history.open),
-            ("ORDER_UPDATED", 4 * history.finished + history.open),
-        ] {
-            let published = async || {
-                let stream = jetstream.get_stream(name).await;
-                stream.map_or(0, |stream| stream.cached_info().state.last_sequence)
-            };
-            eventually!(within PATIENCE, published().await, |published| *published >= messages);
         }
         let client = reqwest::Client::new();
         let shown = async || {
