@@ -24,7 +24,7 @@ mod writer;
 pub use append::{Append, Appended, Expected, Urgency};
 pub use config::{Config, DatabaseUrl, NotADatabaseUrl};
 pub use cursor::{Cursor, NotACursor};
-pub use derived::{Checkpoint, Derived, Lease, Tx};
+pub use derived::{Checkpoint, Derived, Lease, Tx, parts};
 pub use error::{AppendError, DerivedError, MigrateError, OpenError, ReadError, SubscribeError};
 pub use event::{Direction, NewEvent, Position, RecordedEvent, Revision, StreamName};
 pub use fault::Fault;

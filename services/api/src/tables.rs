@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sqlx::{Database, Encode, QueryBuilder, Type};
-use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx, either};
+use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx, either, parts};
 use tiffin_order::{OrderId, Status, Version};
 use tiffin_proto::status_to_wire;
 use time::OffsetDateTime;
@@ -15,8 +15,6 @@ pub(crate) const MIGRATIONS: Migrations = Migrations {
     postgres: &[include_str!("../migrations/postgres/0001_orders.sql")],
 };
 
-/// Rows of one statement.
-const CHUNK: usize = 500;
 /// Rows of one transaction: the lease, which has the same connection, is to be renewed in between.
 const AT_ONCE: usize = 1_000;
 
@@ -81,8 +79,8 @@ impl Tables {
         loop {
             let (now, later) = rows.split_at(rows.len().min(AT_ONCE));
             let mut tx = self.derived.begin().await?;
-            either!(&mut tx, tx => for chunk in now.chunks(CHUNK) {
-                upsert(generation, chunk).build().persistent(false).execute(&mut **tx).await?;
+            either!(&mut tx, tx => for part in parts(now) {
+                upsert(generation, part).build().execute(&mut **tx).await?;
             });
             if later.is_empty() {
                 return Ok(tx);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sqlx::{Database, Encode, QueryBuilder, Type};
-use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx, either};
+use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx, either, parts};
 use tiffin_order::{OrderId, Status};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ pub(crate) const MIGRATIONS: Migrations = Migrations {
 
 /// The name of the index' checkpoint.
 const NAME: &str = "wakeups";
-/// Rows of one statement.
+/// Rows deleted by one statement.
 const CHUNK: usize = 500;
 /// Rows deleted at a time when all are.
 const PART: i64 = 5_000;
@@ -178,16 +178,14 @@ impl Tables {
 }
 
 async fn write(tx: &mut Tx, entries: &[Entry]) -> Result<(), sqlx::Error> {
+    let (done, open): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.wants == Wants::Nothing);
     either!(tx, tx => {
-        for chunk in entries.chunks(CHUNK) {
-            let open: Vec<_> = chunk.iter().filter(|entry| entry.wants != Wants::Nothing).collect();
-            if !open.is_empty() {
-                upsert(&open).build().persistent(false).execute(&mut **tx).await?;
-            }
-            let done: Vec<_> = chunk.iter().filter(|entry| entry.wants == Wants::Nothing).collect();
-            if !done.is_empty() {
-                delete(&done).build().persistent(false).execute(&mut **tx).await?;
-            }
+        for part in parts(&open) {
+            upsert(part).build().execute(&mut **tx).await?;
+        }
+        // Not prepared: a plan for it that was made while the table was small would read all of it later on.
+        for chunk in done.chunks(CHUNK) {
+            delete(chunk).build().persistent(false).execute(&mut **tx).await?;
         }
         Ok(())
     })

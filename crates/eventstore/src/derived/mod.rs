@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod lease;
+mod parts;
 mod tx;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use sqlx::{PgPool, SqlitePool, sqlite::SqlitePoolOptions};
 
 pub use checkpoint::Checkpoint;
 pub use lease::Lease;
+pub use parts::parts;
 pub use tx::Tx;
 
 use crate::{
