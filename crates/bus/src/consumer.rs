@@ -52,7 +52,7 @@ pub struct Delivery {
 impl Delivery {
     /// Acknowledges it, so that it is not delivered again; may be called from any task. An acknowledgement that is
     /// lost means another delivery.
-    pub async fn ack(self) {
+    pub async fn ack(&self) {
         match tokio::time::timeout(ACK_PATIENCE, self.acker.ack()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "a message will be delivered again"),

@@ -50,7 +50,10 @@ impl Orders {
                     replayed: false,
                 })
             }
-            Ok(Err(AppendError::Conflict { .. })) if wish.hash.is_some() => self.placed_before(&wish).await,
+            Ok(Err(AppendError::Conflict { .. })) if wish.hash.is_some() => {
+                // Apart: rare, and what it needs would count for every order that is placed.
+                Box::pin(self.placed_before(&wish)).await
+            }
             Ok(Err(error)) => Err(refused(&error)),
             Err(_) => Err(Error::from(ErrorCode::Timeout).hint(REPEAT)),
         }

@@ -59,13 +59,13 @@ impl Starts {
                     self.tracker.spawn(async move {
                         // No outcome: the process stops, and the message comes again.
                         if let Ok(outcome) = outcome.await {
-                            this.finish(delivery, outcome).await;
+                            this.finish(&delivery, outcome).await;
                         }
                     });
                 }
                 Err(reason) => {
                     self.tracker
-                        .spawn(async move { this.set_aside(delivery, &reason).await });
+                        .spawn(async move { this.set_aside(&delivery, &reason).await });
                 }
             }
         }
@@ -73,11 +73,11 @@ impl Starts {
 
     /// Acknowledges what is done with. What the database kept from being done comes again; the wake-up that every new
     /// order has does not wait for that.
-    async fn finish(&self, delivery: Delivery, outcome: Outcome) {
+    async fn finish(&self, delivery: &Delivery, outcome: Outcome) {
         match outcome {
             Err(Failure::Refused(Refusal::NotFound)) => {
-                self.set_aside(delivery, "it names an order that does not exist")
-                    .await;
+                // Apart: rare, and what it needs would count for every order that is started.
+                Box::pin(self.set_aside(delivery, "it names an order that does not exist")).await;
             }
             Ok(_) | Err(Failure::Parked | Failure::Refused(_)) => delivery.ack().await,
             Err(failure @ Failure::Unavailable(_)) => {
@@ -89,7 +89,7 @@ impl Starts {
         }
     }
 
-    async fn set_aside(&self, delivery: Delivery, reason: &str) {
+    async fn set_aside(&self, delivery: &Delivery, reason: &str) {
         let saga = self.runner.saga();
         let payload = delivery.payload.clone();
         match park::message(&saga.store, &saga.metrics, &delivery.subject, payload, reason).await {

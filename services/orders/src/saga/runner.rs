@@ -231,7 +231,8 @@ impl Runner {
                 return outcome;
             }
             if attempt == ATTEMPTS {
-                return park::order(saga, id, reason, attempt).await;
+                // Apart: rare, and what it needs would count for every order that is worked on.
+                return Box::pin(park::order(saga, id, reason, attempt)).await;
             }
             tokio::time::sleep(PAUSE * 2u32.pow(attempt - 1)).await;
             attempt += 1;
@@ -251,7 +252,9 @@ impl Runner {
 }
 
 /// A panic of the handler is its failure, not the process'.
-pub(crate) async fn guarded<T>(handling: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn guarded<T>(
+    handling: impl Future<Output = Result<T, Failure>>,
+) -> impl Future<Output = Result<T, Failure>> {
     let panicked = |panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -259,8 +262,7 @@ pub(crate) async fn guarded<T>(handling: impl Future<Output = Result<T, Failure>
     };
     AssertUnwindSafe(handling)
         .catch_unwind()
-        .await
-        .unwrap_or_else(|panic| Err(panicked(panic)))
+        .map(move |ended| ended.unwrap_or_else(|panic| Err(panicked(panic))))
 }
 
 #[cfg(test)]
