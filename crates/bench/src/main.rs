@@ -5,6 +5,7 @@ mod floor;
 mod load;
 mod machine;
 mod method;
+mod metrics;
 mod report;
 mod run;
 mod usage;

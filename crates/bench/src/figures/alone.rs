@@ -41,12 +41,12 @@ struct Alone(System);
 
 impl Subject for Alone {
     async fn run(&mut self, time: Duration) -> Result<Run> {
-        let watched = self.0.watched();
+        let (before, watched) = (self.0.placed().await?, self.0.watched());
         let clock = Clock::start(&watched);
         let placed = place(&self.0.client, 1, Instant::now() + time).await?;
         ensure!(placed.refused == 0, "the only client was refused");
         let run = clock.stop(placed.orders, placed.latency);
-        self.0.settled().await;
+        self.0.stored(before, placed.orders).await?;
         Ok(run)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{env, net::SocketAddr, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+use async_nats::jetstream;
 use tiffin_testkit::{
     NatsServer, Postgres, Process, Service, command, eventually, free_port, scratch_folder,
 };
@@ -13,8 +14,9 @@ use crate::{
     floor::resolver,
     load::http::{Client, Documents, place},
     method::{Plan, compare},
+    metrics::values,
     report::{Figure, Goal},
-    run::{Clock, Run, Subject},
+    run::{Clock, Run, Subject, count},
     usage::Watched,
 };
 
@@ -25,8 +27,20 @@ pub(super) const SUSTAINED: &str = "create-sustained";
 pub(super) const CLIENTS: usize = 256;
 /// A workflow that begins and then waits, so that the load is that of placing and starting orders alone.
 pub(super) const WAITS: [&str; 4] = ["3600s", "3600s", "3600s", "3600s"];
-/// The metrics of what follows the log.
-const LAGS: [&str; 2] = ["tiffin_relay_lag_seconds", "tiffin_list_lag_seconds"];
+/// The metrics of what follows the log, and how many there are of each: the relays of `api` and `orders`, the list, and
+/// the orders that wait to be started.
+const LAGS: [(&str, usize); 3] = [
+    ("tiffin_relay_lag_seconds", 2),
+    ("tiffin_list_lag_seconds", 1),
+    (WAITING, 1),
+];
+const WAITING: &str = "tiffin_api_orders_waiting_oldest_seconds";
+/// How many events, or orders, something is behind.
+const BEHIND_BY: [&str; 3] = [
+    "tiffin_relay_lag_events",
+    "tiffin_list_lag_events",
+    "tiffin_api_orders_waiting",
+];
 /// How far what follows the log may be behind at the end of a run.
 const BEHIND: f64 = 1.0;
 
@@ -89,6 +103,12 @@ pub(super) struct System {
     pub(super) client: Client,
     postgres: Option<Postgres>,
     behind: f64,
+    /// Whether orders run through their workflow at once.
+    finish: bool,
+    /// How many orders of its history are open.
+    pub(super) open: u64,
+    /// The stream's last order of its history; none as long as there are no others.
+    pub(super) new_after: Option<u64>,
     parts: Parts,
 }
 
@@ -106,35 +126,36 @@ impl System {
         Self::on(postgres, &waits(WAITS), documents).await
     }
 
-    /// The three services on this server, or all of it in one process on SQLite.
+    /// The three services on this server, or all of it in one process on SQLite; returns when its streams are there.
     pub(super) async fn on(
         postgres: Option<Postgres>,
         waits: &[String; 4],
         documents: Documents,
     ) -> Result<Self> {
-        let Some(postgres) = postgres else {
+        let (service, parts) = if let Some(postgres) = postgres.clone() {
+            let setting = Setting {
+                waits: waits.clone(),
+                postgres: Some(postgres),
+                ..Setting::default()
+            };
+            let stack = Stack::start(&setting).await?;
+            (address(&stack.api[0])?, Parts::Stack(Box::new(stack)))
+        } else {
             let nats = NatsServer::start().await;
             let dev = Dev::start(&nats, waits).await?;
-            let client = client(address(&dev.service)?, documents);
-            return Ok(Self::new(client, None, Parts::Dev(Box::new(dev), nats)));
+            (address(&dev.service)?, Parts::Dev(Box::new(dev), nats))
         };
-        let setting = Setting {
-            waits: waits.clone(),
-            postgres: Some(postgres.clone()),
-            ..Setting::default()
-        };
-        let stack = Stack::start(&setting).await?;
-        let client = client(address(&stack.api[0])?, documents);
-        Ok(Self::new(client, Some(postgres), Parts::Stack(Box::new(stack))))
-    }
-
-    fn new(client: Client, postgres: Option<Postgres>, parts: Parts) -> Self {
-        Self {
-            client,
+        let system = Self {
+            client: client(service, documents),
             postgres,
             behind: f64::INFINITY,
+            finish: waits.iter().all(|wait| wait == "0s"),
+            open: 0,
+            new_after: Some(0),
             parts,
-        }
+        };
+        system.settled().await;
+        Ok(system)
     }
 
     /// The broker.
@@ -186,38 +207,78 @@ impl System {
         }
     }
 
-    /// How far relays and list are behind the log, in seconds.
+    /// How far relays, list and starts of orders are behind the log, in seconds.
     pub(super) async fn lag(&self) -> Result<f64> {
         let mut worst = 0.0_f64;
-        for service in self.services() {
-            for line in service.metrics().await?.lines() {
-                if LAGS.iter().any(|name| line.starts_with(name)) {
-                    let value = line.rsplit_once(' ').context("a value")?.1;
-                    worst = worst.max(value.parse()?);
-                }
-            }
+        for (name, number) in LAGS {
+            let values = values(&self.services(), name).await?;
+            ensure!(values.len() == number, "{number} of {name}: {values:?}");
+            worst = values.into_iter().fold(worst, f64::max);
         }
         Ok(worst)
     }
-}
 
-impl System {
-    /// Waits until what is left over from a run no longer burdens the next.
+    /// How many orders the relay has carried from the log into the stream.
+    pub(super) async fn placed(&self) -> Result<u64> {
+        let jetstream = jetstream::new(async_nats::connect(self.nats().url()).await?);
+        let stream = jetstream.get_stream("ORDER_CREATED").await?;
+        Ok(stream.cached_info().state.last_sequence)
+    }
+
+    /// Waits until what is left over from a run no longer burdens the next, and checks that as many orders were stored
+    /// since there were `before` as were answered.
+    pub(super) async fn stored(&self, before: u64, answered: u64) -> Result<()> {
+        self.settled().await;
+        let stored = self.placed().await? - before;
+        ensure!(
+            stored == answered,
+            "{stored} orders were stored, {answered} answered"
+        );
+        Ok(())
+    }
+
+    /// Waits until relays, list, starts and the index of wake-ups have all that is in the log.
     pub(super) async fn settled(&self) {
-        eventually!(within Duration::from_mins(5), self.lag().await.unwrap_or(f64::MAX), |lag| *lag < 0.1);
+        let left = async || self.left().await.unwrap_or_else(|error| format!("{error:#}"));
+        eventually!(within Duration::from_mins(20), left().await, |left: &String| left.is_empty());
+    }
+
+    /// What is still to be done; empty if nothing is.
+    async fn left(&self) -> Result<String> {
+        let lag = self.lag().await?;
+        if lag >= 0.1 {
+            return Ok(format!("something is {lag:.1} s behind"));
+        }
+        for name in BEHIND_BY {
+            let events: f64 = values(&self.services(), name).await?.iter().sum();
+            if events > 0.0 {
+                return Ok(format!("{name} is {events}"));
+            }
+        }
+        let indexed: f64 = values(&self.services(), "tiffin_orders_open").await?.iter().sum();
+        let new = match self.new_after {
+            Some(history) if !self.finish => self.placed().await? - history,
+            _ => 0,
+        };
+        let open = self.open + new;
+        Ok(if (indexed - count(open)).abs() < 0.5 {
+            String::new()
+        } else {
+            format!("the index of wake-ups has {indexed} orders of {open}")
+        })
     }
 }
 
 impl Subject for System {
     async fn run(&mut self, time: Duration) -> Result<Run> {
-        let watched = self.watched();
+        let (before, watched) = (self.placed().await?, self.watched());
         let clock = Clock::start(&watched);
         let placed = place(&self.client, CLIENTS, Instant::now() + time).await?;
         let run = clock.stop(placed.orders, placed.latency);
         eprintln!("  {} refused", placed.refused);
         let lag = self.lag().await?;
         ensure!(lag <= self.behind, "something is {lag:.1} s behind the log");
-        self.settled().await;
+        self.stored(before, placed.orders).await?;
         Ok(run)
     }
 }

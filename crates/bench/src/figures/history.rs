@@ -71,13 +71,14 @@ impl History {
 const PATIENCE: Duration = Duration::from_mins(20);
 
 impl System {
-    /// Stops every service, writes this history into the log, and starts them again; returns when relays and list have
-    /// caught up.
-    pub(super) async fn fill(self, history: History) -> Result<Self> {
+    /// Stops every service, writes this history into the log, and starts them again; returns when all that follows the log
+    /// has caught up.
+    pub(super) async fn fill(mut self, history: History) -> Result<Self> {
         self.kill();
+        (self.open, self.new_after) = (history.open, None);
         let url = self.database_url().parse()?;
         let newest = history.written(url).await?;
-        let system = self.start_again();
+        let mut system = self.start_again();
         for service in system.services() {
             service.ready().await;
         }
@@ -91,6 +92,7 @@ impl System {
         };
         eventually!(within PATIENCE, shown().await, |shown| shown.as_ref() == Some(&newest));
         system.settled().await;
+        system.new_after = Some(system.placed().await?);
         Ok(system)
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tiffin_tests::stack::waits;
 use tokio::time::{Instant, sleep};
 
@@ -73,12 +73,17 @@ struct Capacity {
 
 impl Subject for Capacity {
     async fn run(&mut self, time: Duration) -> Result<Run> {
-        let watched = self.system.watched();
+        let (before, watched) = (self.system.placed().await?, self.system.watched());
         let clock = Clock::start(&watched);
         let placed = place(&self.system.client, CLIENTS, Instant::now() + time).await?;
+        ensure!(
+            placed.refused == 0,
+            "{} orders were refused while the capacity was looked for: is the machine busy?",
+            placed.refused
+        );
         let run = clock.stop(placed.orders, placed.latency);
         self.found.set(run.rate());
-        self.system.settled().await;
+        self.system.stored(before, placed.orders).await?;
         Ok(run)
     }
 }
@@ -92,11 +97,13 @@ struct Overload {
 
 /// What an overload leaves behind.
 struct Left {
-    /// How much of what was to be sent was sent.
-    sent: f64,
+    /// How many requests were due.
+    due: f64,
+    /// How many of them found no free connection, and were never sent.
+    unsent: f64,
     /// How late the load itself was, at p99, in milliseconds.
     late: f64,
-    /// How much of that was refused.
+    /// How much of what was sent was refused.
     refused: f64,
     /// MiB at the peak of all services.
     peak: f64,
@@ -104,7 +111,7 @@ struct Left {
     slower: f64,
     /// How many of that client's orders were refused.
     refused_later: f64,
-    /// How far relays and list are then behind, in seconds.
+    /// How far relays, list and starts are then behind, in seconds.
     lag: f64,
 }
 
@@ -114,8 +121,8 @@ impl Subject for Overload {
         let services = system.services().iter().fold(Watched::none(), |all, service| {
             all.and(Some(service.process.id()))
         });
+        let placed_before = system.placed().await?;
         let before = place(&system.client, 1, Instant::now() + ALONE).await?;
-        let created = system.created().await?;
         let watched = system.watched();
         let clock = Clock::start(&watched);
         let pace = Pace {
@@ -132,16 +139,12 @@ impl Subject for Overload {
         sleep(RECOVERY).await;
         let lag = system.lag().await?;
         let after = place(&system.client, 1, Instant::now() + ALONE).await?;
-        let written = system.created().await? - created;
-        let answered = flooded.opened + placed.orders + after.orders;
-        ensure!(
-            written == answered,
-            "{written} orders were stored, {answered} answered"
-        );
+        let answered = before.orders + flooded.opened + placed.orders + after.orders;
         let sent = placed.orders + placed.refused;
         let median = |placed: &crate::load::http::Placed| count(placed.latency.value_at_quantile(0.5));
         self.left.borrow_mut().push(Left {
-            sent: count(sent) / count(sent + flooded.unsent),
+            due: count(sent + flooded.unsent),
+            unsent: count(flooded.unsent),
             late: count(flooded.late.value_at_quantile(0.99)) / 1e6,
             refused: count(placed.refused) / count(sent),
             peak: count(services.usage().peak) / 1024.0 / 1024.0,
@@ -149,7 +152,7 @@ impl Subject for Overload {
             refused_later: count(after.refused),
             lag,
         });
-        system.settled().await;
+        system.stored(placed_before, answered).await?;
         Ok(run)
     }
 }
@@ -161,18 +164,19 @@ impl Overload {
         let of = |value: fn(&Left) -> f64| left.iter().skip(1).map(value);
         let worst = |value: fn(&Left) -> f64| of(value).fold(0.0, f64::max);
         for (what, value, goal) in [
+            ("orders due in a run", median(of(|left| left.due).collect()), None),
             (
-                "part of the load that could be sent",
-                median(of(|left| left.sent).collect()),
+                "of these never sent: no free connection, in no latency",
+                median(of(|left| left.unsent).collect()),
                 None,
             ),
             (
-                "ms of it that the load itself was late, at p99",
+                "ms that the load itself sent late, at p99",
                 median(of(|left| left.late).collect()),
                 None,
             ),
             (
-                "part of it refused",
+                "part of what was sent refused",
                 median(of(|left| left.refused).collect()),
                 None,
             ),
@@ -192,29 +196,12 @@ impl Overload {
                 Some(Goal::AtMost(0.0)),
             ),
             (
-                "seconds that relays and list are then behind",
+                "seconds that relays, list, starts are then behind",
                 worst(|left| left.lag),
                 Some(Goal::AtMost(1.0)),
             ),
         ] {
             figure.alone(format!("{database}: {what}"), value, goal);
         }
-    }
-}
-
-impl System {
-    /// How many orders were placed so far, as the services count.
-    async fn created(&self) -> Result<u64> {
-        let mut created = 0;
-        for service in self.services() {
-            let text = service.metrics().await?;
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix("tiffin_api_orders_created_total "));
-            if let Some(number) = line {
-                created += number.parse::<u64>().context("a number of orders")?;
-            }
-        }
-        Ok(created)
     }
 }

@@ -68,12 +68,16 @@ async fn run(client: &Client, pace: Pace) -> Result<Flooded> {
         late: RefCell::new(latencies()),
     });
     let (mut requests, mut unsent, mut due) = (JoinSet::new(), 0, 0_u32);
+    let begins = |number| Duration::from_secs_f64(f64::from(number) / pace.rate);
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let start = Instant::now();
-    while start.elapsed() < pace.time {
+    // Each that is due is sent or counted as unsent, however late this thread is.
+    while begins(due) < pace.time {
         ticks.tick().await;
-        while let at = start + Duration::from_secs_f64(f64::from(due) / pace.rate)
+        while let after = begins(due)
+            && after < pace.time
+            && let at = start + after
             && at <= Instant::now()
         {
             due += 1;
