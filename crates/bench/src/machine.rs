@@ -1,12 +1,12 @@
 //! What was measured, and on what.
 
-use std::{fs, process::Command, thread};
+use std::{env, fs, path::Path, process::Command, thread};
 
 use serde_json::{Value, json};
-use tiffin_testkit::{nats_server, postgres_tool, workspace};
+use tiffin_testkit::{nats_server, postgres_tool, program, workspace};
 
 /// The machine, the versions and the commit.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Machine {
     cores: usize,
     processor: String,
@@ -15,7 +15,8 @@ pub(crate) struct Machine {
     nats: String,
     postgres: String,
     commit: String,
-    profile: &'static str,
+    /// Of the bench, which holds the appends and sagas, and of the services.
+    profiles: [String; 2],
 }
 
 impl Machine {
@@ -40,18 +41,15 @@ impl Machine {
             } else {
                 format!("{commit} and changes")
             },
-            profile: if cfg!(debug_assertions) {
-                "debug: say nothing by these figures"
-            } else {
-                "optimised"
-            },
+            profiles: [env::current_exe().unwrap_or_default(), program("tiffin-api")]
+                .map(|path| profile(&path)),
         }
     }
 
     /// As lines.
     pub(crate) fn text(&self) -> String {
         format!(
-            "{} cores, {}, {}, {}\n{}, {}\ncommit {}, {}\n",
+            "{} cores, {}, {}, {}\n{}, {}\ncommit {}, bench built as {}, services as {}{}\n",
             self.cores,
             self.processor,
             self.memory,
@@ -59,7 +57,13 @@ impl Machine {
             self.nats,
             self.postgres,
             self.commit,
-            self.profile
+            self.profiles[0],
+            self.profiles[1],
+            if self.profiles.iter().any(|profile| profile == "debug") {
+                ": say nothing by these figures"
+            } else {
+                ""
+            }
         )
     }
 
@@ -73,9 +77,22 @@ impl Machine {
             "nats": self.nats,
             "postgres": self.postgres,
             "commit": self.commit,
-            "profile": self.profile,
+            "profile": self.profiles[0],
+            "services": self.profiles[1],
         })
     }
+}
+
+/// The profile that a program was built with, which its folder is named after.
+fn profile(program: &Path) -> String {
+    let program = program.canonicalize();
+    let folder = program
+        .ok()
+        .and_then(|program| Some(program.parent()?.file_name()?.to_owned()));
+    folder.map_or_else(
+        || "unknown".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// What a program prints; nothing if it cannot be started.

@@ -1,5 +1,6 @@
 //! `tiffin-bench`: what Tiffin does, beside what the parts it is built from can do in the same minutes.
 
+mod beside;
 mod figures;
 mod floor;
 mod load;
@@ -12,16 +13,12 @@ mod usage;
 
 use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::Parser;
 use tiffin_runtime::program;
 use tokio::runtime::Runtime;
 
-use crate::{
-    machine::Machine,
-    method::Plan,
-    report::{Report, side_by_side},
-};
+use crate::{beside::side_by_side, machine::Machine, method::Plan, report::Report};
 
 /// Measures Tiffin against the floor it stands on: the same work by bare sqlx, async-nats and axum.
 #[derive(Debug, Parser)]
@@ -70,7 +67,7 @@ fn main() -> ExitCode {
     let done = match (settings.answer_nothing, settings.push) {
         (Some(port), _) => serve(floor::resolver::serve(port)),
         (None, Some(port)) => serve(floor::socket::serve(port)),
-        (None, None) => measure(&settings),
+        (None, None) => return measured(&settings),
     };
     ended(done)
 }
@@ -85,13 +82,23 @@ fn ended(done: Result<()>) -> ExitCode {
     }
 }
 
-fn measure(settings: &Settings) -> Result<()> {
+/// Fails when a goal was missed, or a figure could not be measured: a pair that stayed void, say.
+fn measured(settings: &Settings) -> ExitCode {
+    match measure(settings) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(missed) => ended(Err(anyhow!("goals missed: {missed}"))),
+        Err(error) => ended(Err(error)),
+    }
+}
+
+/// How many goals were missed.
+fn measure(settings: &Settings) -> Result<usize> {
     if let [old, new] = &settings.compare[..] {
         print!(
             "{}",
             side_by_side(&fs::read_to_string(old)?, &fs::read_to_string(new)?)?
         );
-        return Ok(());
+        return Ok(0);
     }
     ensure!(settings.pairs > 0, "there must be a pair");
     let plan = Plan {
@@ -101,10 +108,18 @@ fn measure(settings: &Settings) -> Result<()> {
     let figures = figures::named(&settings.figures)?;
     program::allow_open_files();
     let runtime = runtime()?;
-    let mut report = Report::new(Machine::look());
+    let mut report = Report::new(Machine::look(), plan);
+    let mut done = Ok(());
     for figure in figures {
         eprintln!("{}: {}", figure.name, figure.what);
-        report.add(runtime.block_on((figure.measure)(plan))?);
+        match runtime.block_on((figure.measure)(plan)) {
+            Ok(figure) => report.add(figure),
+            Err(error) => {
+                report.fail(format!("{}: {error:#}", figure.name));
+                done = Err(error);
+                break;
+            }
+        }
     }
     print!(
         "{}",
@@ -114,7 +129,7 @@ fn measure(settings: &Settings) -> Result<()> {
             report.table()
         }
     );
-    Ok(())
+    done.map(|()| report.missed())
 }
 
 fn serve(server: impl Future<Output = Result<()>>) -> Result<()> {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::run::{Run, Subject};
 
-/// A pair is void when the floor's rate before and after it differs by more than this.
+/// A pair is void when the floor before and after it differs by more than this.
 const DRIFT: f64 = 0.2;
 
 /// How much is measured.
@@ -36,12 +36,26 @@ pub(crate) struct Comparison {
     pub(crate) void: usize,
 }
 
-/// Floor, Tiffin, floor, and again, until there are enough pairs in which the floor held still. A run takes `usual`,
-/// unless the plan says otherwise.
+/// Floor, Tiffin, floor, and again, until there are enough pairs in which the floor's rate held still. A run takes
+/// `usual`, unless the plan says otherwise.
 ///
 /// # Errors
 /// A run failed, or the floor never holds still: the machine does something else.
 pub(crate) async fn compare(
+    plan: Plan,
+    usual: Duration,
+    floor: &mut impl Subject,
+    ours: &mut impl Subject,
+) -> Result<Comparison> {
+    compare_by(Run::rate, plan, usual, floor, ours).await
+}
+
+/// The same where something else of the floor is to hold still, because its rate is given.
+///
+/// # Errors
+/// As [`compare`].
+pub(crate) async fn compare_by(
+    steady: fn(&Run) -> f64,
     plan: Plan,
     usual: Duration,
     floor: &mut impl Subject,
@@ -60,13 +74,13 @@ pub(crate) async fn compare(
             after: floor.run(time).await?,
         };
         eprintln!("  {pair}");
-        if pair.drift() <= DRIFT {
+        if pair.drift(steady) <= DRIFT {
             pairs.push(pair);
         } else {
             void += 1;
             ensure!(
                 void <= 2 * plan.pairs,
-                "the floor's rate changes too much: is the machine busy?"
+                "the floor changes too much: is the machine busy?"
             );
         }
     }
@@ -74,8 +88,8 @@ pub(crate) async fn compare(
 }
 
 impl Pair {
-    fn drift(&self) -> f64 {
-        let (before, after) = (self.before.rate(), self.after.rate());
+    fn drift(&self, steady: fn(&Run) -> f64) -> f64 {
+        let (before, after) = (steady(&self.before), steady(&self.after));
         (before - after).abs() / before.min(after)
     }
 
@@ -86,8 +100,14 @@ impl Pair {
 
 impl std::fmt::Display for Pair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (before, ours, after) = (self.before.rate(), self.ours.rate(), self.after.rate());
-        write!(f, "floor {before:.0}/s, Tiffin {ours:.0}/s, floor {after:.0}/s")
+        let [floor, ours, again] = [&self.before, &self.ours, &self.after].map(|run| {
+            if run.latency.is_empty() {
+                format!("{:.0}/s", run.rate())
+            } else {
+                format!("{:.0}/s with p50 {:.0} µs", run.rate(), run.latency_at(0.5))
+            }
+        });
+        write!(f, "floor {floor}, Tiffin {ours}, floor {again}")
     }
 }
 
@@ -109,6 +129,17 @@ impl Comparison {
             ours: of(&|pair| figure(&pair.ours)),
             ratio: of(&|pair| figure(&pair.ours) / pair.floor(&figure)),
         }
+    }
+
+    /// The largest of what `size` finds in Tiffin's runs.
+    pub(crate) fn largest(&self, size: impl Fn(&Run) -> Option<u64>) -> Option<u64> {
+        self.pairs.iter().filter_map(|pair| size(&pair.ours)).max()
+    }
+
+    /// The same of the floor's.
+    pub(crate) fn largest_of_floor(&self, size: impl Fn(&Run) -> Option<u64>) -> Option<u64> {
+        let runs = self.pairs.iter().flat_map(|pair| [&pair.before, &pair.after]);
+        runs.filter_map(size).max()
     }
 }
 
@@ -136,6 +167,8 @@ mod tests {
                 operations: self.0.remove(0),
                 elapsed: time,
                 usage: Usage::default(),
+                peak: None,
+                wal: None,
                 latency: latencies(),
             })
         }
@@ -159,6 +192,15 @@ mod tests {
         let mut floor = Scripted(vec![0, 1, 2, 1, 2, 1, 2, 1, 2]);
         let mut ours = Scripted(vec![0, 1, 1, 1, 1]);
         assert!(compare(PLAN, SECOND, &mut floor, &mut ours).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_floor_of_a_given_rate_holds_still_by_something_else() {
+        let mut floor = Scripted(vec![0, 100, 200]);
+        let mut ours = Scripted(vec![0, 100]);
+        let steady = |run: &Run| run.elapsed.as_secs_f64();
+        let comparison = compare_by(steady, PLAN, SECOND, &mut floor, &mut ours).await;
+        assert_eq!(comparison.unwrap().void, 0);
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
-use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::{machine::Machine, method::Comparison, run::Run};
+use crate::{
+    machine::Machine,
+    method::{Comparison, Plan},
+    run::{Run, count},
+};
 
 /// One row: a figure of Tiffin beside that of the floor.
 #[derive(Debug)]
@@ -16,8 +19,8 @@ pub(crate) struct Row {
     pub(crate) ours: f64,
     /// The floor's, where there is one.
     pub(crate) floor: Option<f64>,
-    /// What is judged: their ratio, or Tiffin's figure alone.
-    pub(crate) judged: f64,
+    /// Their ratio, if that is what is judged; otherwise it is Tiffin's figure alone.
+    pub(crate) ratio: Option<f64>,
     /// What it is to be; `None`: it is printed and judges nothing.
     pub(crate) goal: Option<Goal>,
 }
@@ -66,7 +69,8 @@ impl Figure {
         }
     }
 
-    /// Adds the rows that every comparison has, each with its goal: the rate and the CPU time.
+    /// Adds the rows that every comparison has: the rate and the CPU time, each with its goal, what was written to the
+    /// disk, and the largest memory and WAL where they can be told.
     pub(crate) fn compared(
         &mut self,
         what: &str,
@@ -84,10 +88,35 @@ impl Figure {
                 what: format!("{what}, {unit}"),
                 ours: medians.ours,
                 floor: Some(medians.floor),
-                judged: medians.ratio,
+                ratio: Some(medians.ratio),
                 goal,
             });
         }
+        let written = comparison.medians(Run::written_per_operation);
+        self.beside(
+            format!("{what}, bytes written each"),
+            written.ours,
+            Some(written.floor),
+        );
+        let ours = |size: fn(&Run) -> Option<u64>| comparison.largest(size).map(mebibytes);
+        let floor = comparison.largest_of_floor(|run| run.peak).map(mebibytes);
+        if let Some(peak) = ours(|run| run.peak) {
+            self.beside(format!("{what}, MiB of memory at the peak"), peak, floor);
+        }
+        if let Some(wal) = ours(|run| run.wal) {
+            self.beside(format!("{what}, MiB of the largest WAL"), wal, None);
+        }
+    }
+
+    /// Adds a figure that is printed beside the floor's, and not divided by it: that may be nothing.
+    fn beside(&mut self, what: String, ours: f64, floor: Option<f64>) {
+        self.rows.push(Row {
+            what,
+            ours,
+            floor,
+            ratio: None,
+            goal: None,
+        });
     }
 
     /// Adds the median of how long one operation took.
@@ -103,7 +132,7 @@ impl Figure {
             what: format!("{what}, µs at p{percent}"),
             ours: medians.ours,
             floor: Some(medians.floor),
-            judged: medians.ratio,
+            ratio: Some(medians.ratio),
             goal: Some(goal),
         });
     }
@@ -114,7 +143,7 @@ impl Figure {
             what: what.into(),
             ours,
             floor: None,
-            judged: ours,
+            ratio: None,
             goal,
         });
     }
@@ -124,15 +153,19 @@ impl Figure {
 #[derive(Debug)]
 pub(crate) struct Report {
     machine: Machine,
+    plan: Plan,
     figures: Vec<Figure>,
+    failed: Option<String>,
 }
 
 impl Report {
     /// An empty one.
-    pub(crate) fn new(machine: Machine) -> Self {
+    pub(crate) fn new(machine: Machine, plan: Plan) -> Self {
         Self {
             machine,
+            plan,
             figures: Vec::new(),
+            failed: None,
         }
     }
 
@@ -141,15 +174,34 @@ impl Report {
         self.figures.push(figure);
     }
 
+    /// Says why the figures that should follow do not.
+    pub(crate) fn fail(&mut self, why: String) {
+        self.failed = Some(why);
+    }
+
+    /// How many goals were missed.
+    pub(crate) fn missed(&self) -> usize {
+        let rows = self.figures.iter().flat_map(|figure| &figure.rows);
+        rows.filter(|row| row.met() == Some(false)).count()
+    }
+
     /// As a table for people.
     pub(crate) fn table(&self) -> String {
         let mut text = self.machine.text();
+        let time = self.plan.time.map_or_else(
+            || "as long as its figure asks for".to_owned(),
+            |time| format!("{} s", time.as_secs_f64()),
+        );
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(text, "median of {} pairs, each run {time}", self.plan.pairs);
         for figure in &self.figures {
-            // Writing to a string cannot fail.
             let _infallible = writeln!(text, "\n{} (void pairs: {})", figure.name, figure.void);
             for row in &figure.rows {
                 let _infallible = writeln!(text, "{}", row.line());
             }
+        }
+        if let Some(failed) = &self.failed {
+            let _infallible = writeln!(text, "\nFAILED: {failed}");
         }
         text
     }
@@ -157,23 +209,42 @@ impl Report {
     /// As one JSON object.
     pub(crate) fn json(&self) -> String {
         let figures: Vec<Value> = self.figures.iter().map(Figure::json).collect();
-        format!(
-            "{}\n",
-            json!({ "machine": self.machine.json(), "figures": figures })
-        )
+        let result = json!({
+            "machine": self.machine.json(),
+            "pairs": self.plan.pairs,
+            "seconds": self.plan.time.map(|time| time.as_secs_f64()),
+            "figures": figures,
+            "failed": self.failed,
+        });
+        format!("{result}\n")
     }
 }
 
 impl Row {
+    fn judged(&self) -> f64 {
+        self.ratio.unwrap_or(self.ours)
+    }
+
+    fn met(&self) -> Option<bool> {
+        self.goal.map(|goal| goal.is_met(self.judged()))
+    }
+
     fn line(&self) -> String {
-        let floor = self.floor.map_or_else(String::new, |floor| {
-            format!("floor {:>10}  ratio {:>6.2}", short(floor), self.judged)
-        });
+        let floor = self
+            .floor
+            .map_or_else(String::new, |floor| format!("floor {:>10}", short(floor)));
+        let ratio = self
+            .ratio
+            .map_or_else(String::new, |ratio| format!("ratio {ratio:>6.2}"));
         let goal = self.goal.map_or_else(String::new, |goal| {
-            let met = if goal.is_met(self.judged) { "met" } else { "MISSED" };
+            let met = if self.met() == Some(true) { "met" } else { "MISSED" };
             format!("{:>8}  {met}", goal.text())
         });
-        let line = format!("  {:<58} {:>10}  {floor:<31} {goal}", self.what, short(self.ours));
+        let line = format!(
+            "  {:<67} {:>10}  {floor:<16}  {ratio:<13} {goal}",
+            self.what,
+            short(self.ours)
+        );
         line.trim_end().to_owned()
     }
 
@@ -182,22 +253,27 @@ impl Row {
             "what": self.what,
             "tiffin": self.ours,
             "floor": self.floor,
-            "judged": self.judged,
+            "judged": self.judged(),
             "goal": self.goal.map(Goal::text),
-            "met": self.goal.map(|goal| goal.is_met(self.judged)),
+            "met": self.met(),
         })
     }
 }
 
 impl Figure {
-    fn json(&self) -> Value {
+    /// As a part of the result.
+    pub(crate) fn json(&self) -> Value {
         let rows: Vec<Value> = self.rows.iter().map(Row::json).collect();
         json!({ "name": self.name, "void": self.void, "rows": rows })
     }
 }
 
+fn mebibytes(bytes: u64) -> f64 {
+    count(bytes) / 1024.0 / 1024.0
+}
+
 /// Three significant digits or so.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     if value >= 100.0 {
         format!("{value:.0}")
     } else {
@@ -205,59 +281,19 @@ fn short(value: f64) -> String {
     }
 }
 
-/// What two results in JSON say about the same rows.
-///
-/// # Errors
-/// One of them is no result.
-pub(crate) fn side_by_side(old: &str, new: &str) -> Result<String> {
-    let (old, new) = (judged(old)?, judged(new)?);
-    let mut text = format!("{:<70} {:>10} {:>10} {:>8}\n", "", "old", "new", "change");
-    for (what, after) in &new {
-        let Some((_, before)) = old.iter().find(|(found, _)| found == what) else {
-            continue;
-        };
-        let change = (after / before - 1.0) * 100.0;
-        writeln!(
-            text,
-            "{what:<70} {:>10} {:>10} {change:>+7.1}%",
-            short(*before),
-            short(*after)
-        )?;
-    }
-    Ok(text)
-}
-
-/// The name of each row and what is judged of it.
-fn judged(json: &str) -> Result<Vec<(String, f64)>> {
-    let json: Value = serde_json::from_str(json)?;
-    let figures = json["figures"].as_array().context("not a result of --json")?;
-    let rows = figures
-        .iter()
-        .flat_map(|figure| figure["rows"].as_array().into_iter().flatten());
-    rows.map(|row| {
-        let what = row["what"].as_str().context("a row without a name")?;
-        Ok((
-            what.to_owned(),
-            row["judged"].as_f64().context("a row without a figure")?,
-        ))
-    })
-    .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_rows_of_two_results_stand_side_by_side() {
-        let result = |judged: f64| {
-            let mut figure = Figure::new("append");
-            figure.alone("rows", judged, Some(Goal::AtLeast(0.5)));
-            figure.json()
-        };
-        let both = [0.4, 0.6].map(|judged| json!({ "figures": [result(judged)] }).to_string());
-        let text = side_by_side(&both[0], &both[1]).unwrap();
-        assert!(text.contains("rows") && text.contains("+50.0%"), "{text}");
-        assert!(side_by_side("{}", &both[0]).is_err());
+    fn a_goal_that_was_missed_is_counted() {
+        let plan = Plan { pairs: 1, time: None };
+        let mut report = Report::new(Machine::default(), plan);
+        let mut figure = Figure::new("append");
+        figure.alone("rows", 0.4, Some(Goal::AtLeast(0.5)));
+        figure.alone("µs", 0.4, Some(Goal::AtMost(0.5)));
+        figure.alone("MiB", 9.0, None);
+        report.add(figure);
+        assert_eq!(report.missed(), 1);
     }
 }

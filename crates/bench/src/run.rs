@@ -1,9 +1,18 @@
 //! What one run did: how much, in which time, at what cost.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
+use tokio::{task::JoinHandle, time::sleep};
 
 use crate::usage::{Usage, Watched};
 
@@ -22,6 +31,11 @@ pub(crate) struct Run {
     pub(crate) elapsed: Duration,
     /// What they cost, over all processes that took part.
     pub(crate) usage: Usage,
+    /// The largest memory of these processes, in bytes; none where this process is one of them, which is load and floor
+    /// too.
+    pub(crate) peak: Option<u64>,
+    /// The largest WAL of SQLite's log, in bytes.
+    pub(crate) wal: Option<u64>,
     /// How long each took, in nanoseconds; empty where that was not asked.
     pub(crate) latency: Histogram<u64>,
 }
@@ -41,34 +55,91 @@ impl Run {
     pub(crate) fn cpu_per_operation(&self) -> f64 {
         self.usage.cpu.as_secs_f64() * 1e6 / count(self.operations)
     }
+
+    /// Bytes that all processes wrote per operation.
+    pub(crate) fn written_per_operation(&self) -> f64 {
+        count(self.usage.written) / count(self.operations)
+    }
 }
+
+/// How often is looked how large the WAL is.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A stopwatch for time and cost.
 pub(crate) struct Clock<'a> {
     watched: &'a Watched,
     before: Usage,
     start: Instant,
+    wal: Option<Wal>,
 }
 
 impl<'a> Clock<'a> {
     /// Starts it.
-    pub(crate) fn start(watched: &'a Watched) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// What is watched cannot be looked at.
+    pub(crate) fn start(watched: &'a Watched) -> Result<Self> {
+        Ok(Self {
             watched,
-            before: watched.usage(),
+            before: watched.usage()?,
+            wal: watched.wal().map(Wal::watch),
             start: Instant::now(),
-        }
+        })
     }
 
     /// Stops it.
-    pub(crate) fn stop(self, operations: u64, latency: Histogram<u64>) -> Run {
+    ///
+    /// # Errors
+    /// As [`Clock::start`].
+    pub(crate) fn stop(self, operations: u64, latency: Histogram<u64>) -> Result<Run> {
         let elapsed = self.start.elapsed();
-        Run {
+        let usage = self.watched.usage()?;
+        Ok(Run {
             operations,
             elapsed,
-            usage: self.watched.usage().since(self.before),
+            usage: usage.since(self.before),
+            peak: self.watched.apart().then_some(usage.peak),
+            wal: self.wal.map(Wal::largest).transpose()?,
             latency,
+        })
+    }
+}
+
+/// Looks at the size of a WAL until it is dropped: it may be made shorter at any time.
+struct Wal {
+    path: PathBuf,
+    largest: Arc<AtomicU64>,
+    looking: JoinHandle<()>,
+}
+
+impl Wal {
+    fn watch(path: &Path) -> Self {
+        let (path, largest) = (path.to_owned(), Arc::default());
+        let (of, seen) = (path.clone(), Arc::clone(&largest));
+        let looking = tokio::spawn(async move {
+            loop {
+                if let Ok(metadata) = fs::metadata(&of) {
+                    AtomicU64::fetch_max(&seen, metadata.len(), Ordering::Relaxed);
+                }
+                sleep(LOOK).await;
+            }
+        });
+        Self {
+            path,
+            largest,
+            looking,
         }
+    }
+
+    fn largest(self) -> Result<u64> {
+        let now = fs::metadata(&self.path).with_context(|| format!("{}", self.path.display()))?;
+        Ok(now.len().max(self.largest.load(Ordering::Relaxed)))
+    }
+}
+
+impl Drop for Wal {
+    fn drop(&mut self) {
+        self.looking.abort();
     }
 }
 

@@ -1,13 +1,23 @@
 //! CPU time, bytes written and memory of processes, from `/proc`.
 
-use std::{collections::HashMap, fs, process, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process,
+    time::Duration,
+};
 
+use anyhow::{Context, Result, ensure};
 use rustix::param::clock_ticks_per_second;
+use tiffin_eventstore::DatabaseUrl;
 
 /// The processes whose cost counts: each with its children.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watched {
     roots: Vec<u32>,
+    /// Where the WAL of SQLite's log is.
+    wal: Option<PathBuf>,
 }
 
 /// What they have used up to now, or between two moments.
@@ -17,7 +27,7 @@ pub(crate) struct Usage {
     pub(crate) cpu: Duration,
     /// Bytes handed to the disk.
     pub(crate) written: u64,
-    /// The largest resident memory that any had so far, added up.
+    /// The largest resident memory that each had so far, added up.
     pub(crate) peak: u64,
     /// The resident memory now.
     pub(crate) resident: u64,
@@ -26,9 +36,7 @@ pub(crate) struct Usage {
 impl Watched {
     /// This process alone: a subject that runs in it, its load included.
     pub(crate) fn this() -> Self {
-        Self {
-            roots: vec![process::id()],
-        }
+        Self::none().and(Some(process::id()))
     }
 
     /// No process yet.
@@ -43,36 +51,64 @@ impl Watched {
         self
     }
 
+    /// And the WAL of this log, if it is SQLite's.
+    #[must_use]
+    pub(crate) fn and_log(mut self, url: &DatabaseUrl) -> Self {
+        if let DatabaseUrl::Sqlite(folder) = url {
+            self.wal = Some(folder.join("log.db-wal"));
+        }
+        self
+    }
+
+    /// Where the log's WAL is; none where the log is not SQLite's.
+    pub(crate) fn wal(&self) -> Option<&Path> {
+        self.wal.as_deref()
+    }
+
+    /// Whether this process, which is load and floor too, is not among them.
+    pub(crate) fn apart(&self) -> bool {
+        !self.roots.contains(&process::id())
+    }
+
     /// What they have used.
-    pub(crate) fn usage(&self) -> Usage {
+    ///
+    /// # Errors
+    /// One of them has ended, or cannot be looked at.
+    pub(crate) fn usage(&self) -> Result<Usage> {
         let all = Stat::all();
         let mut usage = Usage::default();
         for root in &self.roots {
-            // A child that was waited for stands in its parent's account.
-            if let Some(stat) = all.get(root) {
-                usage.add(*root, stat.own + stat.waited_for);
-            }
+            let stat = all.get(root).filter(|stat| stat.lives);
+            let stat = stat.with_context(|| format!("the process {root} has ended, whose cost counts"))?;
+            usage.add(*root, stat)?;
             // The bench's own children are the servers, which are named on their own.
             if *root == process::id() {
                 continue;
             }
-            for (child, stat) in all.iter().filter(|(_, stat)| stat.parent == *root) {
-                usage.add(*child, stat.own + stat.waited_for);
+            for (child, stat) in all.iter().filter(|(_, stat)| stat.parent == *root && stat.lives) {
+                let added = usage.add(*child, stat);
+                // A child that was waited for meanwhile stands in its parent's account.
+                let ended = Stat::of(*child).is_none_or(|stat| !stat.lives);
+                ensure!(added.is_ok() || ended, "{added:?}");
             }
         }
-        if self.roots.contains(&process::id()) {
+        if !self.apart() {
             usage.cpu = usage.cpu.saturating_sub(Stat::waited_for_by_this());
         }
-        usage
+        Ok(usage)
     }
 }
 
 impl Usage {
-    fn add(&mut self, id: u32, cpu: Duration) {
-        self.cpu += cpu;
-        self.written += number(&format!("/proc/{id}/io"), "write_bytes:");
-        self.peak += number(&format!("/proc/{id}/status"), "VmHWM:") * 1024;
-        self.resident += number(&format!("/proc/{id}/status"), "VmRSS:") * 1024;
+    fn add(&mut self, id: u32, stat: &Stat) -> Result<()> {
+        let written = number(&format!("/proc/{id}/io"), "write_bytes:")?;
+        let status = format!("/proc/{id}/status");
+        let (peak, resident) = (number(&status, "VmHWM:")?, number(&status, "VmRSS:")?);
+        self.cpu += stat.own + stat.waited_for;
+        self.written += written;
+        self.peak += peak * 1024;
+        self.resident += resident * 1024;
+        Ok(())
     }
 
     /// What was used after `before`.
@@ -87,6 +123,7 @@ impl Usage {
 
 /// The parts of `/proc/ID/stat` that matter here.
 struct Stat {
+    lives: bool,
     parent: u32,
     own: Duration,
     waited_for: Duration,
@@ -107,6 +144,7 @@ impl Stat {
         let ticks = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
         let time = |ticks: u64| Duration::from_micros(ticks * 1_000_000 / clock_ticks_per_second());
         Some(Self {
+            lives: !matches!(*fields.first()?, "Z" | "X"),
             parent: fields.get(1)?.parse().ok()?,
             own: time(ticks(14)? + ticks(15)?),
             waited_for: time(ticks(16)? + ticks(17)?),
@@ -118,12 +156,13 @@ impl Stat {
     }
 }
 
-/// The number after `name` in a file of lines; 0 if it is not there.
-fn number(path: &str, name: &str) -> u64 {
-    let text = fs::read_to_string(path).unwrap_or_default();
+/// The number after `name` in a file of lines.
+fn number(path: &str, name: &str) -> Result<u64> {
+    let text = fs::read_to_string(path).with_context(|| path.to_owned())?;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    number.unwrap_or(0)
+    let number = line.and_then(|line| line.split_whitespace().next());
+    let number = number.with_context(|| format!("{path} has no {name}"))?;
+    number.parse().with_context(|| format!("{path}: {name} {number}"))
 }
 
 #[cfg(test)]
@@ -135,14 +174,22 @@ mod tests {
     #[test]
     fn work_of_this_process_is_counted() {
         let watched = Watched::this();
-        let before = watched.usage();
+        let before = watched.usage().unwrap();
         let start = Instant::now();
         let mut sum = 0_u64;
         while start.elapsed() < Duration::from_millis(200) {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
-        let used = watched.usage().since(before);
+        let used = watched.usage().unwrap().since(before);
         assert!(used.cpu >= Duration::from_millis(50), "{used:?}");
         assert!(used.peak > 0);
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_usage() {
+        let mut child = process::Command::new("true").spawn().unwrap();
+        let watched = Watched::none().and(Some(child.id()));
+        child.wait().unwrap();
+        assert!(watched.usage().is_err());
     }
 }

@@ -41,11 +41,11 @@ struct Alone(System);
 
 impl Subject for Alone {
     async fn run(&mut self, time: Duration) -> Result<Run> {
-        let (before, watched) = (self.0.placed().await?, self.0.watched());
-        let clock = Clock::start(&watched);
+        let (before, watched) = (self.0.placed().await?, self.0.watched()?);
+        let clock = Clock::start(&watched)?;
         let placed = place(&self.0.client, 1, Instant::now() + time).await?;
         ensure!(placed.refused == 0, "the only client was refused");
-        let run = clock.stop(placed.orders, placed.latency);
+        let run = clock.stop(placed.orders, placed.latency)?;
         self.0.stored(before, placed.orders).await?;
         Ok(run)
     }

@@ -41,7 +41,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
         );
         let half = compared(&engine, plan, true).await?;
         figure.compared(
-            &format!("{name}: rows committed, half of the appends conflicts"),
+            &format!("{name}: rows, half of the appends conflict"),
             &half,
             None,
             None,
@@ -50,7 +50,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
         let kept = rows.ratio / without.medians(Run::rate).ratio;
         for (what, value, goal) in [
             (
-                "appends answered a second, half of them conflicts",
+                "appends answered a second where half conflict",
                 ANSWERS * rows.ours,
                 None,
             ),
@@ -69,7 +69,8 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
 
 async fn compared(engine: &Engine, plan: Plan, conflicts: bool) -> Result<Comparison> {
     let mut floor = engine.rows().await?;
-    let mut appenders = Appenders::new(engine.log().await?, engine.watched());
+    let (store, watched) = engine.log().await?;
+    let mut appenders = Appenders::new(store, watched);
     appenders.conflicts = conflicts;
     let comparison = compare(plan, RUN, &mut floor, &mut appenders).await?;
     appenders.store.close().await;
@@ -97,7 +98,7 @@ impl Appenders {
 
 impl Subject for Appenders {
     async fn run(&mut self, time: Duration) -> Result<Run> {
-        let clock = Clock::start(&self.watched);
+        let clock = Clock::start(&self.watched)?;
         let until = Instant::now() + time;
         let appenders = (0..APPENDERS).map(|_| {
             let appender = Appender {
@@ -114,7 +115,7 @@ impl Subject for Appenders {
             committed += more;
             latency.add(histogram)?;
         }
-        Ok(clock.stop(committed, latency))
+        clock.stop(committed, latency)
     }
 }
 

@@ -92,9 +92,9 @@ impl Floor {
 impl Subject for Floor {
     async fn run(&mut self, time: Duration) -> Result<Run> {
         let watched = Watched::none().and(Some(self.process.id()));
-        let clock = Clock::start(&watched);
+        let clock = Clock::start(&watched)?;
         let placed = place(&self.client, CLIENTS, Instant::now() + time).await?;
-        Ok(clock.stop(placed.orders, placed.latency))
+        clock.stop(placed.orders, placed.latency)
     }
 }
 
@@ -191,12 +191,13 @@ impl System {
         Self { parts, ..self }
     }
 
-    /// All that serves: the services, the broker and the database.
-    pub(super) fn watched(&self) -> Watched {
+    /// All that serves: the services, the broker and the database, with the WAL of its log.
+    pub(super) fn watched(&self) -> Result<Watched> {
         let database = self.postgres.as_ref().and_then(Postgres::id);
         let broker = Watched::none().and(database).and(self.nats().id());
+        let broker = broker.and_log(&self.database_url().parse()?);
         let services = self.services().into_iter();
-        services.fold(broker, |all, service| all.and(Some(service.process.id())))
+        Ok(services.fold(broker, |all, service| all.and(Some(service.process.id()))))
     }
 
     /// Its processes.
@@ -271,10 +272,10 @@ impl System {
 
 impl Subject for System {
     async fn run(&mut self, time: Duration) -> Result<Run> {
-        let (before, watched) = (self.placed().await?, self.watched());
-        let clock = Clock::start(&watched);
+        let (before, watched) = (self.placed().await?, self.watched()?);
+        let clock = Clock::start(&watched)?;
         let placed = place(&self.client, CLIENTS, Instant::now() + time).await?;
-        let run = clock.stop(placed.orders, placed.latency);
+        let run = clock.stop(placed.orders, placed.latency)?;
         eprintln!("  {} refused", placed.refused);
         let lag = self.lag().await?;
         ensure!(lag <= self.behind, "something is {lag:.1} s behind the log");

@@ -76,7 +76,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
             left,
             None,
         );
-        let written = orders.medians(|run| count(run.usage.written) / count(run.operations));
+        let written = orders.medians(Run::written_per_operation);
         figure.alone(
             format!("{name}: bytes written for each of them"),
             written.ours,
@@ -86,9 +86,11 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
         filled.0.kill();
         drop(empty);
         let url: DatabaseUrl = filled.0.database_url().parse()?;
+        let watched = engine.watched().and_log(&url);
         let store = EventStore::open(tiffin_eventstore::Config::new(url)).await?;
-        let mut filled = Appenders::new(store, engine.watched());
-        let mut empty = Appenders::new(engine.log().await?, engine.watched());
+        let mut filled = Appenders::new(store, watched);
+        let (store, watched) = engine.log().await?;
+        let mut empty = Appenders::new(store, watched);
         let appends = compare(plan, RUN, &mut empty, &mut filled).await?;
         figure.compared(
             &format!("{name}: appends, beside an empty log"),
@@ -205,12 +207,12 @@ impl Whole {
 impl Subject for Whole {
     async fn run(&mut self, time: Duration) -> Result<Run> {
         let before = self.published().await;
-        let watched = self.0.watched();
-        let clock = Clock::start(&watched);
+        let watched = self.0.watched()?;
+        let clock = Clock::start(&watched)?;
         let placed = place(&self.0.client, CLIENTS, Instant::now() + time).await?;
         let all = before + placed.orders * CHANGES;
         eventually!(within Duration::from_mins(2), self.published().await, |published| *published >= all);
-        let run = clock.stop(placed.orders, placed.latency);
+        let run = clock.stop(placed.orders, placed.latency)?;
         self.0.settled().await;
         Ok(run)
     }

@@ -180,11 +180,15 @@ impl Engine {
         }
     }
 
-    /// An empty log.
-    async fn log(&self) -> Result<EventStore> {
+    /// An empty log, and whose work counts that uses it.
+    async fn log(&self) -> Result<(EventStore, Watched)> {
         let url = self.log_url().await?;
         EventStore::migrate(&url).await?;
-        Ok(EventStore::open(tiffin_eventstore::Config::new(url)).await?)
+        let watched = self.watched().and_log(&url);
+        Ok((
+            EventStore::open(tiffin_eventstore::Config::new(url)).await?,
+            watched,
+        ))
     }
 
     /// The floor beside it.

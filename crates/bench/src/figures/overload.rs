@@ -73,15 +73,15 @@ struct Capacity {
 
 impl Subject for Capacity {
     async fn run(&mut self, time: Duration) -> Result<Run> {
-        let (before, watched) = (self.system.placed().await?, self.system.watched());
-        let clock = Clock::start(&watched);
+        let (before, watched) = (self.system.placed().await?, self.system.watched()?);
+        let clock = Clock::start(&watched)?;
         let placed = place(&self.system.client, CLIENTS, Instant::now() + time).await?;
         ensure!(
             placed.refused == 0,
             "{} orders were refused while the capacity was looked for: is the machine busy?",
             placed.refused
         );
-        let run = clock.stop(placed.orders, placed.latency);
+        let run = clock.stop(placed.orders, placed.latency)?;
         self.found.set(run.rate());
         self.system.stored(before, placed.orders).await?;
         Ok(run)
@@ -123,8 +123,8 @@ impl Subject for Overload {
         });
         let placed_before = system.placed().await?;
         let before = place(&system.client, 1, Instant::now() + ALONE).await?;
-        let watched = system.watched();
-        let clock = Clock::start(&watched);
+        let watched = system.watched()?;
+        let clock = Clock::start(&watched)?;
         let pace = Pace {
             rate: TIMES * self.capacity.get(),
             time,
@@ -133,7 +133,7 @@ impl Subject for Overload {
         let placed = flooded.placed;
         let run = Run {
             elapsed: flooded.elapsed,
-            ..clock.stop(placed.orders, placed.latency)
+            ..clock.stop(placed.orders, placed.latency)?
         };
         // Not to wait for a condition: what holds at this moment is asked.
         sleep(RECOVERY).await;
@@ -147,7 +147,7 @@ impl Subject for Overload {
             unsent: count(flooded.unsent),
             late: count(flooded.late.value_at_quantile(0.99)) / 1e6,
             refused: count(placed.refused) / count(sent),
-            peak: count(services.usage().peak) / 1024.0 / 1024.0,
+            peak: count(services.usage()?.peak) / 1024.0 / 1024.0,
             slower: median(&after) / median(&before),
             refused_later: count(after.refused),
             lag,

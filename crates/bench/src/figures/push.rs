@@ -14,7 +14,8 @@ use super::{create::address, sagas::placed_order};
 use crate::{
     floor::socket,
     load::socket::{Received, Subscriber},
-    method::{Plan, compare},
+    method::{Plan, compare, median},
+    metrics::values,
     report::{Figure, Goal},
     run::{Clock, Run, Subject, latencies},
     usage::Watched,
@@ -33,6 +34,15 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
     let comparison = compare(plan, Duration::ZERO, &mut floor, &mut system).await?;
     let mut figure = Figure::new(NAME);
     figure.compared("pushes", &comparison, Some(Goal::AtLeast(0.6)), None);
+    // The first was the warming up.
+    let from_log = system.from_log.iter().skip(1).copied().collect();
+    figure.alone(
+        "events that the notifier read from the log itself",
+        median(from_log),
+        None,
+    );
+    let from_bus = system.from_bus.iter().skip(1).copied().collect();
+    figure.alone("messages that its bus brought", median(from_bus), None);
     let idle = system.bytes_of_a_subscriber / 1024.0;
     figure.alone("KiB for an idle subscriber", idle, Some(Goal::AtMost(10.0)));
     Ok(figure)
@@ -63,11 +73,11 @@ impl Subject for Floor {
         let _subscribers = connect(self.address, &received).await?;
         let watched = Watched::none().and(Some(self.process.id()));
         let pushes = SOCKETS as u64 * socket::FRAMES;
-        let clock = Clock::start(&watched);
+        let clock = Clock::start(&watched)?;
         let push = reqwest::Client::new().post(format!("http://{}/push", self.address));
         push.send().await?.error_for_status()?;
-        received.wait_for(pushes).await;
-        Ok(clock.stop(pushes, latencies()))
+        received.wait_for(pushes).await?;
+        clock.stop(pushes, latencies())
     }
 }
 
@@ -79,13 +89,18 @@ struct System {
     jetstream: jetstream::Context,
     bytes_of_a_subscriber: f64,
     published: u64,
+    postgres: Postgres,
+    /// How many events the notifier read from the log in each run, and how many messages brought it further.
+    from_log: Vec<f64>,
+    from_bus: Vec<f64>,
 }
 
 impl System {
     async fn start() -> Result<Self> {
+        let postgres = Postgres::start().await;
         let setting = Setting {
             waits: waits(["0s"; 4]),
-            postgres: Some(Postgres::start().await),
+            postgres: Some(postgres.clone()),
             ..Setting::default()
         };
         let stack = Stack::start(&setting).await?;
@@ -96,6 +111,9 @@ impl System {
             stack,
             bytes_of_a_subscriber: 0.0,
             published: 0,
+            postgres,
+            from_log: Vec::new(),
+            from_bus: Vec::new(),
         })
     }
 
@@ -106,8 +124,16 @@ impl System {
         for (subscriber, order) in subscribers.iter_mut().zip(&orders) {
             subscriber.watch(order, None).await?;
         }
-        received.wait_for(SOCKETS as u64).await;
+        received.wait_for(SOCKETS as u64).await?;
         Ok(subscribers)
+    }
+
+    /// How many events the notifier had from the log so far, and how many messages of the bus that vouched for it.
+    async fn brought(&self) -> Result<(f64, f64)> {
+        let notifier = [&self.stack.notifier[0]];
+        let logged = values(&notifier, "tiffin_feed_logged_total").await?;
+        let vouched = values(&notifier, "tiffin_feed_vouched_total").await?;
+        Ok((logged.iter().sum(), vouched.iter().sum()))
     }
 
     /// Waits until all changes of all orders are in the stream.
@@ -125,24 +151,28 @@ impl Subject for System {
     async fn run(&mut self, _time: Duration) -> Result<Run> {
         let notifier = Watched::none().and(Some(self.stack.notifier[0].process.id()));
         self.stack.orders[0].process.pause();
-        let before = notifier.usage().resident;
+        let before = notifier.usage()?.resident;
         let received = Arc::default();
         let subscribers = self.watch_new_orders(&received).await?;
         if self.bytes_of_a_subscriber == 0.0 {
-            let more = notifier.usage().resident.saturating_sub(before);
+            let more = notifier.usage()?.resident.saturating_sub(before);
             self.bytes_of_a_subscriber = crate::run::count(more) / crate::run::count(SOCKETS as u64);
         }
+        let (logged, vouched) = self.brought().await?;
         self.stack.notifier[0].process.pause();
         self.stack.orders[0].process.resume();
         self.carried_out().await;
         self.stack.orders[0].process.pause();
 
         let pushes = SOCKETS as u64 * socket::FRAMES;
-        let watched = notifier.and(self.stack.nats.id());
-        let clock = Clock::start(&watched);
+        let watched = notifier.and(self.stack.nats.id()).and(self.postgres.id());
+        let clock = Clock::start(&watched)?;
         self.stack.notifier[0].process.resume();
-        received.wait_for(SOCKETS as u64 + pushes).await;
-        let run = clock.stop(pushes, latencies());
+        received.wait_for(SOCKETS as u64 + pushes).await?;
+        let run = clock.stop(pushes, latencies())?;
+        let (logged_now, vouched_now) = self.brought().await?;
+        self.from_log.push(logged_now - logged);
+        self.from_bus.push(vouched_now - vouched);
         self.stack.orders[0].process.resume();
         drop(subscribers);
         Ok(run)

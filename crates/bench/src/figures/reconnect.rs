@@ -60,7 +60,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
         last.push(seconds(1.0));
         half.push(seconds(0.5));
         let notifier = Watched::none().and(Some(stack.notifier[0].process.id()));
-        peak.push(count(notifier.usage().peak) / 1024.0 / 1024.0);
+        peak.push(count(notifier.usage()?.peak) / 1024.0 / 1024.0);
     }
     let mut figure = Figure::new(NAME);
     figure.alone(
@@ -82,7 +82,7 @@ async fn kill(stack: &mut Stack, store: &EventStore) -> Result<Vec<String>> {
     for (subscriber, order) in subscribers.iter_mut().zip(&orders) {
         subscriber.watch(order, None).await?;
     }
-    received.wait_for(SOCKETS as u64).await;
+    received.wait_for(SOCKETS as u64).await?;
     stack.notifier[0].process.kill();
     stack.orders[0].process.resume();
     Ok(orders)

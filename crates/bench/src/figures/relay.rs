@@ -100,7 +100,7 @@ impl Subject for Refill {
         lease.watch().wait_for(|held| *held).await?;
 
         let watched = Watched::this().and(self.server.id());
-        let clock = Clock::start(&watched);
+        let clock = Clock::start(&watched)?;
         let relay = RelayConfig {
             name: "events",
             stream: STREAM,
@@ -110,7 +110,7 @@ impl Subject for Refill {
         };
         tasks.spawn(Relay::new(&bus, relay, |event| Some(message(event))).run(stop.clone()));
         filled(&jetstream).await;
-        let run = clock.stop(EVENTS as u64, latencies());
+        let run = clock.stop(EVENTS as u64, latencies())?;
         stop.cancel();
         tasks.close();
         tasks.wait().await;

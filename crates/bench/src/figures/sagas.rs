@@ -92,6 +92,7 @@ impl Sagas {
         EventStore::migrate(&url).await?;
         tiffin_api::migrate(&url).await?;
         tiffin_orders::migrate(&url).await?;
+        let watched = engine.watched().and_log(&url);
         let store = EventStore::open(tiffin_eventstore::Config::new(url)).await?;
         let server = NatsServer::start().await;
         let lifecycle = Lifecycle::new(Duration::from_secs(5));
@@ -107,7 +108,7 @@ impl Sagas {
         let room = Arc::new(Semaphore::new(in_flight));
         Ok(Self {
             following: tokio::spawn(make_room(store.clone(), Arc::clone(&room))),
-            watched: engine.watched().and(server.id()),
+            watched: watched.and(server.id()),
             store,
             lifecycle,
             jetstream,
@@ -178,7 +179,7 @@ async fn make_room(store: EventStore, room: Arc<Semaphore>) -> Result<()> {
 impl Subject for Sagas {
     async fn run(&mut self, time: Duration) -> Result<Run> {
         let watched = self.watched.clone();
-        let clock = Clock::start(&watched);
+        let clock = Clock::start(&watched)?;
         let (until, mut placed, mut latency) = (Instant::now() + time, 0, latencies());
         while Instant::now() < until {
             self.room.acquire().await?.forget();
@@ -201,7 +202,7 @@ impl Subject for Sagas {
         self.delivered += placed;
         eventually!(within Duration::from_mins(1), self.published().await, |done| *done);
         ensure!(placed > 0, "no order was delivered");
-        Ok(clock.stop(placed, latency))
+        clock.stop(placed, latency)
     }
 }
 

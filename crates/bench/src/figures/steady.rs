@@ -29,10 +29,10 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
     let mut figure = Figure::new(NAME);
     let turn = plan.time.unwrap_or(RUN) / TURNS;
     for (name, engine) in Engine::both().await {
-        let store = engine.log().await?;
+        let (store, watched) = engine.log().await?;
         let mut registry = Registry::default();
         store.register(&mut registry);
-        let mut appenders = Appenders::new(store.clone(), engine.watched());
+        let mut appenders = Appenders::new(store.clone(), watched);
         appenders.run(turn).await?;
         let mut rows = engine.rows().await?;
         rows.batches_of(events_of_a_group(&registry)?);

@@ -44,7 +44,7 @@ impl Subject for Pipeline {
         self.server.wipe().await;
         let mut window = Window::open(&self.server).await?;
         let watched = self.watched.clone().and(self.server.id());
-        let clock = Clock::start(&watched);
+        let clock = Clock::start(&watched)?;
         let (send, mut receive) = mpsc::channel::<()>(WAITING);
         let publishing = tokio::spawn(async move {
             while receive.recv().await.is_some() {
@@ -62,6 +62,6 @@ impl Subject for Pipeline {
         }
         drop(send);
         publishing.await??;
-        Ok(clock.stop(rows / self.events, latencies()))
+        clock.stop(rows / self.events, latencies())
     }
 }

@@ -89,12 +89,12 @@ impl Subject for Publisher {
         self.server.wipe().await;
         let mut window = Window::open(&self.server).await?;
         let watched = Watched::this().and(self.server.id());
-        let clock = Clock::start(&watched);
+        let clock = Clock::start(&watched)?;
         for _ in 0..self.messages {
             window.publish().await?;
         }
         window.drain().await?;
-        Ok(clock.stop(self.messages, latencies()))
+        clock.stop(self.messages, latencies())
     }
 }
 

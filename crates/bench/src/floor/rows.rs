@@ -180,7 +180,7 @@ struct Row {
 impl Subject for Rows {
     async fn run(&mut self, time: Duration) -> Result<Run> {
         let watched = self.watched.clone();
-        let clock = Clock::start(&watched);
+        let clock = Clock::start(&watched)?;
         let (start, mut rows, mut latency) = (Instant::now(), 0, latencies());
         while start.elapsed() < time {
             let begun = Instant::now();
@@ -188,7 +188,7 @@ impl Subject for Rows {
             note(&mut latency, begun.elapsed());
             rows += self.size;
         }
-        Ok(clock.stop(rows, latency))
+        clock.stop(rows, latency)
     }
 }
 

@@ -17,13 +17,21 @@ use tokio::{net::TcpListener, sync::watch};
 
 /// How the process is told to be this server.
 pub(crate) const ARGUMENT: &str = "--push";
-/// How many frames each socket is sent at a time: as many as an order has changes after it was placed.
+/// How many frames each socket is sent: as many as an order has changes after it was placed.
 pub(crate) const FRAMES: u64 = 4;
 
 /// What an update of an order looks like on the wire.
-const FRAME: Utf8Bytes = Utf8Bytes::from_static(
-    r#"{"id":"0197f3a2-7c1e-7d4b-9a53-2f6b8c0d1e4f","type":"next","payload":{"data":{"onOrderUpdated":{"id":"0197f3a2-7c1e-7d4b-9a53-2f6b8c0d1e4f","status":"PREPARING","version":3,"updatedAt":"2026-01-01T12:00:00.000Z"}}}}"#,
-);
+macro_rules! update {
+    ($version:literal) => {
+        Utf8Bytes::from_static(concat!(
+            r#"{"id":"0197f3a2-7c1e-7d4b-9a53-2f6b8c0d1e4f","type":"next","payload":{"data":{"onOrderUpdated":{"id":"0197f3a2-7c1e-7d4b-9a53-2f6b8c0d1e4f","status":"PREPARING","version":"#,
+            $version,
+            r#","updatedAt":"2026-01-01T12:00:00.000Z"}}}}"#
+        ))
+    };
+}
+/// As many as [`FRAMES`].
+const UPDATES: [Utf8Bytes; 4] = [update!(2), update!(3), update!(4), update!(5)];
 const ACKNOWLEDGED: Utf8Bytes = Utf8Bytes::from_static(r#"{"type":"connection_ack"}"#);
 
 /// Serves until the process is killed.
@@ -63,8 +71,8 @@ async fn send(mut socket: WebSocket, mut rounds: watch::Receiver<u64>) -> Result
             changed = rounds.changed() => changed?,
             _gone = socket.recv() => return Ok(()),
         }
-        for _ in 0..FRAMES {
-            socket.send(Message::Text(FRAME)).await?;
+        for update in UPDATES {
+            socket.send(Message::Text(update)).await?;
         }
     }
 }

@@ -1,27 +1,36 @@
 //! Subscribers over WebSocket: each a socket and a few bytes, so that ten thousand of them are no load of their own.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
-    net::TcpStream,
-    sync::{Mutex, Notify, mpsc::UnboundedSender},
-    time::Instant,
+    io::AsyncWriteExt,
+    sync::{Notify, mpsc::UnboundedSender},
+    task::JoinHandle,
+    time::{Instant, timeout},
 };
 use uuid::Uuid;
+
+use super::frames::{CLOSE, Frames, TEXT, Writer, frame, holds, open};
+
+/// How long updates may take that are waited for.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What all subscribers have received.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     updates: AtomicU64,
     awaited: AtomicU64,
+    /// What went wrong first with one of them.
+    fault: OnceLock<String>,
     reached: Notify,
 }
 
@@ -33,19 +42,32 @@ impl Received {
         }
     }
 
+    fn failed(&self, error: &anyhow::Error) {
+        self.fault.get_or_init(|| format!("{error:#}"));
+        self.reached.notify_waiters();
+    }
+
     /// How many updates there were.
     pub(crate) fn updates(&self) -> u64 {
         self.updates.load(Ordering::Relaxed)
     }
 
     /// Waits until there were so many.
-    pub(crate) async fn wait_for(&self, updates: u64) {
+    ///
+    /// # Errors
+    /// A subscriber was sent something else, or nothing for too long.
+    pub(crate) async fn wait_for(&self, updates: u64) -> Result<()> {
         self.awaited.store(updates, Ordering::Relaxed);
         let reached = self.reached.notified();
         tokio::pin!(reached);
         reached.as_mut().enable();
-        if self.updates() < updates {
-            reached.await;
+        if self.updates() < updates && self.fault.get().is_none() {
+            let waited = timeout(PATIENCE, reached).await;
+            waited.with_context(|| format!("{} updates of {updates} came", self.updates()))?;
+        }
+        match self.fault.get() {
+            Some(fault) => bail!("a subscriber: {fault}"),
+            None => Ok(()),
         }
     }
 }
@@ -53,7 +75,7 @@ impl Received {
 /// One client; what it receives is taken in as long as it lives.
 pub(crate) struct Subscriber {
     writer: Writer,
-    reading: tokio::task::JoinHandle<Result<()>>,
+    reading: JoinHandle<()>,
 }
 
 impl Drop for Subscriber {
@@ -63,23 +85,34 @@ impl Drop for Subscriber {
 }
 
 impl Subscriber {
-    /// Connects; its updates are counted.
+    /// Connects; its updates, which are of one order, are counted.
     ///
     /// # Errors
     /// The server does not speak graphql-transport-ws, or does not know the key.
     pub(crate) async fn counting(address: SocketAddr, key: &str, received: Arc<Received>) -> Result<Self> {
         let (frames, writer) = open(address, key).await?;
-        let reading = tokio::spawn(count(frames, received));
+        let reading = tokio::spawn(async move {
+            let Err(error) = count(frames, &received).await;
+            received.failed(&error);
+        });
         Ok(Self { writer, reading })
     }
 
-    /// Connects; `seen` gets which update came when.
+    /// Connects; `seen` gets which update came when, and at last what went wrong.
     ///
     /// # Errors
     /// As [`Subscriber::counting`].
-    pub(crate) async fn noting(address: SocketAddr, key: &str, seen: UnboundedSender<Seen>) -> Result<Self> {
+    pub(crate) async fn noting(
+        address: SocketAddr,
+        key: &str,
+        seen: UnboundedSender<Result<Seen>>,
+    ) -> Result<Self> {
         let (frames, writer) = open(address, key).await?;
-        let reading = tokio::spawn(look(frames, seen));
+        let reading = tokio::spawn(async move {
+            let Err(error) = look(frames, &seen).await;
+            // Nobody looks at the screens any more.
+            let _gone = seen.send(Err(error));
+        });
         Ok(Self { writer, reading })
     }
 
@@ -132,19 +165,22 @@ pub(crate) struct Seen {
     pub(crate) at: Instant,
 }
 
-async fn look(mut frames: Frames, seen: UnboundedSender<Seen>) -> Result<()> {
+async fn look(mut frames: Frames, seen: &UnboundedSender<Result<Seen>>) -> Result<Infallible> {
     loop {
-        let (kind, text) = frames.next().await?;
+        let text = update(&mut frames).await?;
         let at = Instant::now();
-        ensure!(
-            kind != CLOSE && !holds(&text, br#""errors":"#),
-            "{}",
-            String::from_utf8_lossy(&text)
-        );
         if let (Some(order), Some(version)) = (id(&text), version(&text)) {
-            seen.send(Seen { order, version, at })?;
+            seen.send(Ok(Seen { order, version, at }))?;
         }
     }
+}
+
+/// The next message, if it is nothing that a subscriber must not be sent.
+async fn update(frames: &mut Frames) -> Result<Vec<u8>> {
+    let (kind, text) = frames.next().await?;
+    let fault = kind == CLOSE || holds(&text, br#""errors":"#) || holds(&text, br#""type":"error""#);
+    ensure!(!fault, "no update: {}", String::from_utf8_lossy(&text));
+    Ok(text)
 }
 
 /// The id of the subscription, which is that of the order.
@@ -156,32 +192,6 @@ pub(crate) fn id(text: &[u8]) -> Option<Uuid> {
 
 /// A connection that stays open until it is dropped.
 pub(crate) struct Connection(#[expect(dead_code, reason = "held open")] Frames);
-
-/// The writing side, which answers pings too.
-type Writer = Arc<Mutex<WriteHalf<TcpStream>>>;
-
-async fn open(address: SocketAddr, key: &str) -> Result<(Frames, Writer)> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let (reader, writer) = tokio::io::split(stream);
-    let writer = Arc::new(Mutex::new(writer));
-    let upgrade = "GET /graphql/ws HTTP/1.1\r\nhost: bench\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         sec-websocket-protocol: graphql-transport-ws\r\n\r\n";
-    writer.lock().await.write_all(upgrade.as_bytes()).await?;
-    let mut frames = Frames {
-        reader,
-        writer: Arc::clone(&writer),
-        buffer: Vec::with_capacity(512),
-    };
-    frames.upgraded().await?;
-    let init = format!(r#"{{"type":"connection_init","payload":{{"x-api-key":"{key}"}}}}"#);
-    let init = frame(TEXT, init.as_bytes())?;
-    writer.lock().await.write_all(&init).await?;
-    let (_, acknowledged) = frames.next().await?;
-    ensure!(holds(&acknowledged, b"connection_ack"), "no acknowledgement");
-    Ok((frames, writer))
-}
 
 /// What watches an order from the version after `after` on, or from its present one.
 pub(crate) fn subscribe(order: &str, after: Option<u32>) -> Result<Vec<u8>> {
@@ -205,99 +215,19 @@ pub(crate) fn version(text: &[u8]) -> Option<u32> {
         .ok()
 }
 
-const TEXT: u8 = 1;
-const CLOSE: u8 = 8;
-const PING: u8 = 9;
-const PONG: u8 = 10;
-
-/// Counts updates until the connection ends.
-async fn count(mut frames: Frames, received: Arc<Received>) -> Result<()> {
+/// Counts updates of an order, each of the next version, until the connection ends.
+async fn count(mut frames: Frames, received: &Received) -> Result<Infallible> {
+    let mut last = None;
     loop {
-        match frames.next().await? {
-            (TEXT, text) if holds(&text, br#""type":"next""#) => received.one(),
-            (CLOSE, reason) => bail!("closed: {}", String::from_utf8_lossy(&reason)),
-            _ => {}
+        if let Some(version) = version(&update(&mut frames).await?) {
+            ensure!(
+                last.is_none_or(|last| version == last + 1),
+                "version {version} came after {last:?}"
+            );
+            last = Some(version);
+            received.one();
         }
     }
-}
-
-fn holds(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
-}
-
-/// The frames that a server sends: whole and without a mask.
-struct Frames {
-    reader: ReadHalf<TcpStream>,
-    writer: Writer,
-    buffer: Vec<u8>,
-}
-
-impl Frames {
-    async fn upgraded(&mut self) -> Result<()> {
-        loop {
-            self.more().await?;
-            if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
-                ensure!(self.buffer.starts_with(b"HTTP/1.1 101"), "no upgrade");
-                self.buffer.drain(..end + 4);
-                return Ok(());
-            }
-        }
-    }
-
-    /// The next one that is no ping; those are answered.
-    async fn next(&mut self) -> Result<(u8, Vec<u8>)> {
-        loop {
-            if let Some((kind, begin, end)) = bounds(&self.buffer) {
-                let payload = self.buffer[begin..end].to_vec();
-                self.buffer.drain(..end);
-                if kind == PING {
-                    let pong = frame(PONG, &payload)?;
-                    self.writer.lock().await.write_all(&pong).await?;
-                    continue;
-                }
-                return Ok((kind, payload));
-            }
-            self.more().await?;
-        }
-    }
-
-    async fn more(&mut self) -> Result<()> {
-        let read = self.reader.read_buf(&mut self.buffer).await?;
-        ensure!(read > 0, "the server closed a connection");
-        Ok(())
-    }
-}
-
-/// The kind of the first frame and where its payload lies, once all of it is there.
-fn bounds(buffer: &[u8]) -> Option<(u8, usize, usize)> {
-    let (&[first, second], rest) = buffer.split_first_chunk::<2>()?;
-    let (begin, length) = match second {
-        126 => (4, usize::from(u16::from_be_bytes(*rest.first_chunk()?))),
-        127 => (
-            10,
-            usize::try_from(u64::from_be_bytes(*rest.first_chunk()?)).ok()?,
-        ),
-        short => (2, usize::from(short)),
-    };
-    (buffer.len() >= begin + length).then_some((first & 0x0f, begin, begin + length))
-}
-
-/// A client's frame. Its mask is zero, which a mask may be, and leaves the payload as it is.
-fn frame(kind: u8, payload: &[u8]) -> Result<Vec<u8>> {
-    let mut frame = vec![0x80 | kind];
-    if let Ok(short @ 0..126) = u8::try_from(payload.len()) {
-        frame.push(0x80 | short);
-    } else {
-        frame.push(0xfe);
-        frame.extend(
-            u16::try_from(payload.len())
-                .context("a short message")?
-                .to_be_bytes(),
-        );
-    }
-    frame.extend([0; 4]);
-    frame.extend(payload);
-    Ok(frame)
 }
 
 #[cfg(test)]
@@ -308,14 +238,5 @@ mod tests {
     fn an_update_says_its_version() {
         assert_eq!(version(br#"{"status":"PAID","version":12,"id":"1"}"#), Some(12));
         assert_eq!(version(br#"{"type":"complete"}"#), None);
-    }
-
-    #[test]
-    fn a_frame_is_found_once_all_of_it_is_there() {
-        let long = [&[0x81, 126, 1, 0][..], &[b'x'; 256]].concat();
-        assert_eq!(bounds(b"\x81\x02hi\x81"), Some((1, 2, 4)));
-        assert_eq!(bounds(b"\x81\x02h"), None);
-        assert_eq!(bounds(&long), Some((1, 4, 260)));
-        assert_eq!(bounds(&long[..259]), None);
     }
 }
