@@ -42,6 +42,7 @@ pub(crate) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
         from: settings.from,
         after: String::new(),
         order: settings.order,
+        messages: 0,
     };
     let last = publish(&operations, first, json).await?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -77,6 +78,7 @@ async fn publish(
     let mut answered = Instant::now();
     while reached.position < end {
         request.after.clone_from(&reached.cursor);
+        request.messages = reached.messages;
         match ask(operations, &request).await {
             Ok(further) => {
                 reached = further;

@@ -303,6 +303,11 @@ fn reading() -> Vec<Sample> {
         from: "start".to_owned(),
         after: "41000-x".to_owned(),
         order: ID.to_owned(),
+        messages: 0,
+    };
+    let further = RepublishRequest {
+        messages: 30_000,
+        ..republish.clone()
     };
     let republishing = Republishing {
         cursor: "41000-x".to_owned(),
@@ -315,6 +320,7 @@ fn reading() -> Vec<Sample> {
     let again = |result| RepublishResponse { result: Some(result) };
     vec![
         sample("", republish),
+        sample("further", further),
         sample("", republishing.clone()),
         sample(
             "republishing",

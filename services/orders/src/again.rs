@@ -75,7 +75,10 @@ impl Again {
         let (cursor, messages) = if request.from.is_empty() {
             let after: Cursor = request.after.parse().map_err(|_| AgainError::NoCursor)?;
             let only = order.map(|order| StreamName::from(order.stream()));
-            let page = self.republisher.page(name, after, only.as_ref()).await?;
+            let page = self
+                .republisher
+                .page(name, after, only.as_ref(), request.messages);
+            let page = page.await?;
             (page.cursor, page.messages)
         } else {
             let place = self.log.place(&request.from).await?;
@@ -118,8 +121,12 @@ impl From<AgainError> for v1::Error {
             ),
             AgainError::Republish(RepublishError::Full(_)) => (
                 "BAD_USER_INPUT",
-                "Begin later in the log, or purge it: `nats stream purge ORDER_AGAIN`.",
+                "Begin later in the log, or make room: `nats stream purge ORDER_AGAIN --subject 'again.NAME.>'` deletes \
+                 what was published under a name.",
             ),
+            AgainError::Republish(RepublishError::Gone { .. }) => {
+                ("BAD_USER_INPUT", "Begin again, under another name.")
+            }
             AgainError::Republish(problem) => {
                 tracing::warn!(error = %problem, "events could not be published once more");
                 ("UNAVAILABLE", "Send the same request again in a moment.")

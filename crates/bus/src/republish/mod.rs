@@ -34,7 +34,7 @@ const PREFIX: &str = "again";
 /// What a first message's expected sequence is about; the client has no name for it.
 const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
 
-/// Why nothing was published. All may be asked for again.
+/// Why nothing was published. All but [`Gone`](Self::Gone) may be asked for again.
 #[derive(Debug, thiserror::Error)]
 pub enum RepublishError {
     /// There is no usable server just now.
@@ -43,6 +43,14 @@ pub enum RepublishError {
     /// Somebody else publishes under the same name.
     #[error("somebody else publishes under the same name")]
     Contended,
+    /// Somebody has deleted what was published under the name, perhaps before its reader had it.
+    #[error("of {expected} messages that were published under the name only {left} are left")]
+    Gone {
+        /// How many there were.
+        expected: u64,
+        /// How many there are.
+        left: u64,
+    },
     /// The stream holds as much as it may.
     #[error("the stream {0} is full")]
     Full(&'static str),
@@ -117,7 +125,7 @@ impl Republisher {
     }
 
     /// Publishes what comes next after `after`, or after the last message under the name if that is later; of one stream
-    /// of the log alone if `only` names it.
+    /// of the log alone if `only` names it. `expected`: how many messages there were before under the name.
     ///
     /// # Errors
     /// See [`RepublishError`]: nothing, or everything, of this page was published.
@@ -126,9 +134,14 @@ impl Republisher {
         name: &str,
         after: Cursor,
         only: Option<&StreamName>,
+        expected: u64,
     ) -> Result<Republished, RepublishError> {
         let last = self.last(name).await?;
         let (sequence, number) = last.as_ref().map_or((0, 0), |last| (last.sequence, last.number));
+        if number < expected {
+            let left = number;
+            return Err(RepublishError::Gone { expected, left });
+        }
         let published = last.and_then(|last| last.event);
         let after = published
             .filter(|event| event.position > after.position)

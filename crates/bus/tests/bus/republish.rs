@@ -7,7 +7,7 @@ use tiffin_eventstore::{Cursor, Position, StreamName};
 use tiffin_testkit::eventually;
 use uuid::Uuid;
 
-use crate::world::{EVENTS, Stored, World, identity, map, stored_in};
+use crate::world::{EVENTS, Stored, World, identity, jetstream, map, stored_in};
 
 const AGAIN: StreamSpec = StreamSpec {
     name: "AGAIN",
@@ -24,7 +24,7 @@ async fn run(world: &World, republisher: &Republisher, name: &str) -> anyhow::Re
     let head = world.store.head().await?;
     let mut after = Cursor::START;
     loop {
-        match republisher.page(name, after, None).await {
+        match republisher.page(name, after, None, 0).await {
             Ok(page) if page.cursor == head => return Ok(page),
             Ok(page) => after = page.cursor,
             Err(RepublishError::Contended) => {}
@@ -73,8 +73,8 @@ async fn pages_that_are_asked_for_twice_and_at_once_repeat_nothing_and_leave_not
     // As if no answer ever came: always from the beginning.
     for _ in 0..3 {
         let (one, two) = tokio::join!(
-            one.page("name", Cursor::START, None),
-            two.page("name", Cursor::START, None)
+            one.page("name", Cursor::START, None, 0),
+            two.page("name", Cursor::START, None, 0)
         );
         assert!(one.is_ok() || two.is_ok());
     }
@@ -114,13 +114,13 @@ async fn a_stream_of_the_log_is_published_alone_and_from_a_place_on() -> anyhow:
     let bus = world.connected("again").await?;
     let republisher = republisher(&world, &bus, AGAIN);
     let (head, only) = (world.store.head().await?, StreamName::clone(&log[20].stream));
-    let page = republisher.page("one", Cursor::START, Some(&only)).await?;
+    let page = republisher.page("one", Cursor::START, Some(&only), 0).await?;
     assert_eq!((page.cursor, page.messages), (head, 1));
     assert_eq!(events(&again(&world, "one").await?), [identity(&log[20])]);
-    let page = republisher.page("none", log[20].cursor(), Some(&only)).await?;
+    let page = republisher.page("none", log[20].cursor(), Some(&only), 0).await?;
     assert_eq!((page.cursor, page.messages), (head, 0));
 
-    let page = republisher.page("rest", log[20].cursor(), None).await?;
+    let page = republisher.page("rest", log[20].cursor(), None, 0).await?;
     assert_eq!(page.cursor, head);
     let rest: Vec<_> = log[21..].iter().filter(|event| map(event).is_some()).collect();
     let rest: Vec<_> = rest.into_iter().map(|event| identity(event)).collect();
@@ -129,7 +129,7 @@ async fn a_stream_of_the_log_is_published_alone_and_from_a_place_on() -> anyhow:
         position: Position(7),
         event_id: Uuid::now_v7(),
     };
-    let refused = republisher.page("other", unknown, None).await;
+    let refused = republisher.page("other", unknown, None, 0).await;
     assert!(matches!(refused, Err(RepublishError::UnknownCursor)));
     Ok(())
 }
@@ -152,5 +152,23 @@ async fn what_the_stream_has_no_room_for_is_refused_and_what_it_has_stays() -> a
     let stored = again(&world, "name").await?;
     assert_eq!(stored.len(), 1000);
     assert_eq!(events(&stored), world.expected().await?[..1000]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_before_its_end_is_not_gone_on_with() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    world.append(2000).await?;
+    let bus = world.connected("again").await?;
+    let republisher = republisher(&world, &bus, AGAIN);
+    let first = republisher.page("name", Cursor::START, None, 0).await?;
+    let stream = jetstream(&world.server.url())
+        .await?
+        .get_stream(AGAIN.name)
+        .await?;
+    stream.purge().await?;
+    let refused = republisher.page("name", first.cursor, None, first.messages).await;
+    assert!(matches!(refused, Err(RepublishError::Gone { left: 0, .. })));
+    assert_eq!(again(&world, "name").await?, []);
     Ok(())
 }
