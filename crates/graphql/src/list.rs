@@ -110,14 +110,13 @@ impl From<Listed> for OrderConnection {
             cursor: cursor.to_string(),
             node: Order::from(order),
         };
-        let edges: Vec<_> = listed.orders.into_iter().map(edge).collect();
-        let cursor = |edge: Option<&OrderEdge>| edge.map(|edge| edge.cursor.clone());
+        let edges = listed.orders.into_iter().map(edge).collect();
         Self {
             page_info: PageInfo {
                 has_next_page: listed.has_next,
                 has_previous_page: listed.has_previous,
-                start_cursor: cursor(edges.first()),
-                end_cursor: cursor(edges.last()),
+                start_cursor: listed.ends.map(|(first, _)| first.to_string()),
+                end_cursor: listed.ends.map(|(_, last)| last.to_string()),
             },
             edges,
         }

@@ -67,6 +67,8 @@ pub struct Listing {
 pub struct Listed {
     /// Each order with its place.
     pub orders: Vec<(Cursor, OrderView)>,
+    /// The places of its first and its last order, which may be of those that this version cannot read and leaves out.
+    pub ends: Option<(Cursor, Cursor)>,
     /// Whether older ones follow.
     pub has_next: bool,
     /// Whether newer ones precede.

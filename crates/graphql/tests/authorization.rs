@@ -272,6 +272,7 @@ impl OrderPort for TwoOrders {
     async fn list(&self, _: &Listing) -> Result<Listed, Error> {
         Ok(Listed {
             orders: vec![(Cursor(1), view(Whose::Others))],
+            ends: Some((Cursor(1), Cursor(1))),
             has_next: false,
             has_previous: false,
         })

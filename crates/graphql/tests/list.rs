@@ -37,6 +37,8 @@ impl OrderPort for TwoOrders {
         self.0.lock().unwrap().push(listing.clone());
         Ok(Listed {
             orders: [9, 7].map(|number| (Cursor(number), view(number))).into(),
+            // Orders that could not be read lie at both ends.
+            ends: Some((Cursor(10), Cursor(6))),
             has_next: true,
             has_previous: false,
         })
@@ -96,7 +98,7 @@ fn a_page_has_each_order_with_its_cursor_and_says_what_lies_beside_it() {
             "edges": [{ "cursor": nine, "node": { "version": 1 } }, { "cursor": seven, "node": { "version": 1 } }],
             "nodes": [{ "status": "PENDING" }, { "status": "PENDING" }],
             "pageInfo": {
-                "hasNextPage": true, "hasPreviousPage": false, "startCursor": nine, "endCursor": seven
+                "hasNextPage": true, "hasPreviousPage": false, "startCursor": "AQAAAAAAAAAK", "endCursor": "AQAAAAAAAAAG"
             }
         })
     );

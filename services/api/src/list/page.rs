@@ -34,8 +34,10 @@ impl Orders {
         if listing.timelines {
             self.add_timelines(&mut orders).await?;
         }
+        let place = |entry: &Entry| Cursor(entry.number.0);
         Ok(Listed {
             orders,
+            ends: entries.first().map(place).zip(entries.last().map(place)),
             has_next: older,
             has_previous: newer,
         })
