@@ -3,7 +3,7 @@
 use std::{env, fs, path::Path, process::Command, thread};
 
 use serde_json::{Value, json};
-use tiffin_testkit::{nats_server, postgres_tool, program, workspace};
+use tiffin_testkit::{nats_server, postgres_tool, workspace};
 
 /// The machine, the versions and the commit.
 #[derive(Debug, Default)]
@@ -41,8 +41,15 @@ impl Machine {
             } else {
                 format!("{commit} and changes")
             },
-            profiles: [env::current_exe().unwrap_or_default(), program("tiffin-api")]
-                .map(|path| profile(&path)),
+            profiles: [
+                env::current_exe()
+                    .ok()
+                    .and_then(|program| profile(program.parent()?)),
+                // Without it they are built as the tests are.
+                env::var_os("TIFFIN_BIN")
+                    .map_or(Some("debug".to_owned()), |folder| profile(Path::new(&folder))),
+            ]
+            .map(|profile| profile.unwrap_or_else(|| "unknown".to_owned())),
         }
     }
 
@@ -83,16 +90,10 @@ impl Machine {
     }
 }
 
-/// The profile that a program was built with, which its folder is named after.
-fn profile(program: &Path) -> String {
-    let program = program.canonicalize();
-    let folder = program
-        .ok()
-        .and_then(|program| Some(program.parent()?.file_name()?.to_owned()));
-    folder.map_or_else(
-        || "unknown".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+/// The profile that programs were built with, which their folder is named after.
+fn profile(folder: &Path) -> Option<String> {
+    let folder = folder.canonicalize().ok()?;
+    Some(folder.file_name()?.to_string_lossy().into_owned())
 }
 
 /// What a program prints; nothing if it cannot be started.
