@@ -1,8 +1,7 @@
 //! How far a relay is behind the log.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
-use tiffin_eventstore::{Direction, Position, ReadError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Relay;
@@ -16,10 +15,9 @@ impl Relay {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let lag = if self.config.lease.held() {
-                self.lag().await
-            } else {
-                Ok((0, Duration::ZERO))
+            let lag = match self.position() {
+                Some(position) if self.config.lease.held() => self.config.store.behind(position).await,
+                _ => Ok((0, Duration::ZERO)),
             };
             // With the database away the last value stands.
             if let Ok((events, age)) = lag {
@@ -29,18 +27,5 @@ impl Relay {
                 self.metrics.lag_seconds.set(age.as_secs_f64());
             }
         }
-    }
-
-    /// The number of events after the relay's position, and the age of the first of them.
-    async fn lag(&self) -> Result<(u64, Duration), ReadError> {
-        let store = &self.config.store;
-        let position = self.position.load(Ordering::Relaxed);
-        let oldest = store.read_all(Position(position), Direction::Forwards, 1).await?;
-        let Some(oldest) = oldest.first() else {
-            return Ok((0, Duration::ZERO));
-        };
-        let behind = store.head().await?.position.0.saturating_sub(position);
-        let age = Duration::try_from(store.now() - oldest.created_at).unwrap_or_default();
-        Ok((behind, age))
     }
 }

@@ -15,9 +15,9 @@ mod session;
 mod tail;
 mod window;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tiffin_eventstore::{Cursor, Derived, EventStore, Lease, RecordedEvent};
+use tiffin_eventstore::{Cursor, Derived, EventStore, Lease, Position, RecordedEvent};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -47,8 +47,9 @@ pub struct Relay {
     config: RelayConfig,
     map: Map,
     metrics: RelayMetrics,
-    /// The position up to which everything is published.
-    position: AtomicU64,
+    /// The position up to which everything is published; not known before the first checkpoint is read, nor while
+    /// somebody else holds the lease.
+    position: Mutex<Option<Position>>,
 }
 
 impl Relay {
@@ -66,7 +67,7 @@ impl Relay {
             config,
             map: Box::new(map),
             metrics,
-            position: AtomicU64::new(0),
+            position: Mutex::default(),
         }
     }
 
@@ -125,6 +126,9 @@ impl Relay {
     async fn is_wanted(&self, token: &CancellationToken) -> bool {
         let ready = async {
             let mut lease = self.config.lease.watch();
+            if !self.config.lease.held() {
+                *self.known() = None;
+            }
             if lease.wait_for(|held| *held).await.is_err() {
                 return false;
             }
@@ -139,6 +143,14 @@ impl Relay {
     }
 
     fn reached(&self, cursor: Cursor) {
-        self.position.store(cursor.position.0, Ordering::Relaxed);
+        *self.known() = Some(cursor.position);
+    }
+
+    fn position(&self) -> Option<Position> {
+        *self.known()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Position>> {
+        self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! Reading the log.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
 
@@ -121,6 +121,21 @@ impl EventStore {
     /// The database does not answer.
     pub async fn head(&self) -> Result<Cursor, ReadError> {
         patiently(|| async { Ok(tail::last_cursor(&*self.0.backend).await?) }).await
+    }
+
+    /// How far whoever has come to a position is behind the log: the number of events after it, and the age of the first
+    /// of them.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn behind(&self, position: Position) -> Result<(u64, Duration), ReadError> {
+        let oldest = self.read_all(position, Direction::Forwards, 1).await?;
+        let Some(oldest) = oldest.first() else {
+            return Ok((0, Duration::ZERO));
+        };
+        let events = self.head().await?.position.0.saturating_sub(position.0);
+        let age = Duration::try_from(self.now() - oldest.created_at).unwrap_or_default();
+        Ok((events, age))
     }
 
     /// The cursor after which the events begin that were written at `time` or later: that of the log's last event if there

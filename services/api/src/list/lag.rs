@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tiffin_eventstore::{Direction, Position, ReadError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::List;
@@ -16,21 +15,13 @@ impl List {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            let Some(position) = self.metrics.position() else {
+                continue;
+            };
             // With the database away the last value stands.
-            if let Ok((events, age)) = self.lag(self.metrics.position()).await {
+            if let Ok((events, age)) = self.store.behind(position).await {
                 self.metrics.lag(events, age);
             }
         }
-    }
-
-    /// The number of events after this position, and the age of the first of them.
-    async fn lag(&self, position: Position) -> Result<(u64, Duration), ReadError> {
-        let oldest = self.store.read_all(position, Direction::Forwards, 1).await?;
-        let Some(oldest) = oldest.first() else {
-            return Ok((0, Duration::ZERO));
-        };
-        let behind = self.store.head().await?.position.0.saturating_sub(position.0);
-        let age = Duration::try_from(self.store.now() - oldest.created_at).unwrap_or_default();
-        Ok((behind, age))
     }
 }

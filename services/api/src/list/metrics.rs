@@ -1,10 +1,7 @@
 //! What is measured of the list.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -17,7 +14,8 @@ use tiffin_eventstore::Position;
 /// How far the list is; clones are the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ListMetrics {
-    position: Arc<AtomicU64>,
+    /// How far it has come; not known before its checkpoint is read.
+    position: Arc<Mutex<Option<Position>>>,
     lag_events: Gauge,
     lag_seconds: Gauge<f64, AtomicU64>,
     pub(super) skipped: Counter,
@@ -45,11 +43,11 @@ impl ListMetrics {
     }
 
     pub(super) fn reached(&self, position: Position) {
-        self.position.store(position.0, Relaxed);
+        *self.known() = Some(position);
     }
 
-    pub(super) fn position(&self) -> Position {
-        Position(self.position.load(Relaxed))
+    pub(super) fn position(&self) -> Option<Position> {
+        *self.known()
     }
 
     pub(super) fn lag(&self, events: u64, age: Duration) {
@@ -59,6 +57,11 @@ impl ListMetrics {
 
     /// It is somebody else's to measure.
     pub(super) fn forget_lag(&self) {
+        *self.known() = None;
         self.lag(0, Duration::ZERO);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Position>> {
+        self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
