@@ -91,8 +91,16 @@ impl Rebuilds {
 
     async fn of(&self, generation: Generation) -> Result<v1::Rebuilding, v1::Error> {
         let live = self.tables.generations().await.map_err(unavailable)?.live;
+        if live > generation {
+            return Err(v1::Error {
+                code: "NOT_FOUND".to_owned(),
+                message: format!("another list has taken the place of building {}", generation.id()),
+                hint: "If nobody began one, the log was replaced meanwhile, and the list is built from the new one."
+                    .to_owned(),
+            });
+        }
         let head = self.store.head().await.map_err(unavailable)?.position;
-        let done = live >= generation;
+        let done = live == generation;
         let reached = if done {
             head
         } else {

@@ -73,6 +73,12 @@ async fn a_replica_that_is_asked_has_the_list_built_anew_by_whoever_keeps_it() {
 
     let unknown = ask(&bus, "api.orders.progress", json!({ "id": number + 1 })).await;
     assert_eq!(unknown["error"]["code"], "NOT_FOUND");
+    // What another list has replaced is not called done: a replaced log replaces a list that never was complete.
+    ask(&bus, "api.orders.rebuild", json!({})).await;
+    eventually!(
+        ask(&bus, "api.orders.progress", json!({ "id": number })).await,
+        |answer| answer["error"]["code"] == "NOT_FOUND"
+    );
     let wrong = ask(&bus, "api.orders.rebuild", json!({ "list": "orders" })).await;
     assert_eq!(wrong["error"]["code"], "BAD_USER_INPUT");
     stop.cancel();
