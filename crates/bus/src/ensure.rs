@@ -4,7 +4,7 @@ use async_nats::jetstream::{
     Context, ErrorCode,
     consumer::{Consumer, pull},
     context::{CreateStreamError, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError},
-    stream::{ConsumerError, ConsumerErrorKind, Stream},
+    stream::{Config, ConsumerError, ConsumerErrorKind, Stream},
 };
 use tracing::{info, warn};
 
@@ -37,9 +37,18 @@ impl EnsureError {
 
 /// The stream with its present state, created or brought up to `spec` if need be.
 pub(crate) async fn stream(context: &Context, spec: &StreamSpec) -> Result<Stream, EnsureError> {
+    configured(context, spec, spec.config()).await
+}
+
+/// The same, with a configuration that is not quite the usual one of `spec`.
+pub(crate) async fn configured(
+    context: &Context,
+    spec: &StreamSpec,
+    config: Config,
+) -> Result<Stream, EnsureError> {
     let found = match context.get_stream(spec.name).await {
         Ok(found) => found,
-        Err(error) if is_absent(&error) => match context.create_stream(spec.config()).await {
+        Err(error) if is_absent(&error) => match context.create_stream(&config).await {
             Ok(stream) => {
                 info!(stream = spec.name, "stream created");
                 return Ok(stream);
@@ -52,7 +61,7 @@ pub(crate) async fn stream(context: &Context, spec: &StreamSpec) -> Result<Strea
     };
     let theirs = version_of(&found.cached_info().config.metadata);
     if theirs < spec.version {
-        match context.update_stream(spec.config()).await {
+        match context.update_stream(&config).await {
             Ok(_) => info!(
                 stream = spec.name,
                 version = spec.version,

@@ -13,7 +13,7 @@ use async_nats::{
     HeaderMap, header,
     jetstream::{
         self, ErrorCode,
-        context::{CreateStreamError, PublishError, PublishErrorKind},
+        context::{PublishError, PublishErrorKind},
         message::PublishMessage,
         stream::{Config, DiscardPolicy, LastRawMessageErrorKind, Stream},
     },
@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     bus::Bus,
+    ensure::{self, EnsureError},
     message::{self, Headers, Message},
     spec::StreamSpec,
 };
@@ -187,7 +188,7 @@ impl Republisher {
         }
     }
 
-    /// The stream, made when it is first wanted.
+    /// The stream, made when it is first wanted, and brought up to date.
     async fn ensured(&self) -> Result<Stream, RepublishError> {
         let connection = self.bus.publishing();
         if !connection.state.borrow().is_connected() {
@@ -200,7 +201,7 @@ impl Republisher {
             allow_atomic_publish: true,
             ..self.stream.config()
         };
-        Ok(connection.jetstream.get_or_create_stream(config).await?)
+        Ok(ensure::configured(&connection.jetstream, &self.stream, config).await?)
     }
 
     /// Publishes all messages or none, directly after `sequence` among those of the name.
@@ -260,8 +261,8 @@ fn expect(headers: &mut HeaderMap, stream: &str, name: &str, sequence: u64) {
     headers.insert(EXPECTED_SUBJECT, Republisher::subjects(name));
 }
 
-impl From<CreateStreamError> for RepublishError {
-    fn from(error: CreateStreamError) -> RepublishError {
+impl From<EnsureError> for RepublishError {
+    fn from(error: EnsureError) -> RepublishError {
         RepublishError::Stream(error.into())
     }
 }

@@ -172,3 +172,25 @@ async fn what_was_deleted_before_its_end_is_not_gone_on_with() -> anyhow::Result
     assert_eq!(again(&world, "name").await?, []);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_an_earlier_release_is_brought_up_to_date() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    world.append(2000).await?;
+    let bus = world.connected("again").await?;
+    let small = StreamSpec {
+        max_messages: 700,
+        ..AGAIN
+    };
+    let earlier = republisher(&world, &bus, small);
+    let page = earlier.page("name", Cursor::START, None, 0).await?;
+    assert_eq!(page.messages, 500);
+    let newer = StreamSpec {
+        version: AGAIN.version + 1,
+        ..AGAIN
+    };
+    let done = run(&world, &republisher(&world, &bus, newer), "name").await?;
+    assert_eq!(done.messages, 1500);
+    assert_eq!(events(&again(&world, "name").await?), world.expected().await?);
+    Ok(())
+}
