@@ -24,15 +24,14 @@ pub struct Checkpoint {
 }
 
 impl Derived {
-    /// Reads a checkpoint; one that was never saved is at the start.
+    /// Reads a checkpoint, and waits for nobody who writes; one that was never saved is at the start.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn checkpoint(&self, name: &str) -> Result<Checkpoint, DerivedError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.read().await?;
         let row: Option<(i64, Uuid, Vec<u8>)> =
             either!(&mut tx, tx => sqlx::query_as(READ).bind(name).fetch_optional(&mut **tx).await?);
-        tx.rollback().await?;
         Ok(
             row.map_or_else(Checkpoint::default, |(position, event_id, note)| Checkpoint {
                 cursor: Cursor {

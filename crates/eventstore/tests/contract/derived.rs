@@ -100,6 +100,20 @@ pub(crate) async fn a_checkpoint_is_moved_only_from_where_it_is(world: World) {
     assert!(!fenced(&Checkpoint::default(), &at(1)).await);
 }
 
+pub(crate) async fn a_checkpoint_is_read_while_somebody_writes(world: World) {
+    let store = world.store().await;
+    let derived = derived(&world, &store).await;
+    derived.save("index", &Cursor::START, &at(1)).await.unwrap();
+    let mut writing = derived.begin().await.unwrap();
+    Derived::advance(&mut writing, "index", &at(1).cursor, &at(2))
+        .await
+        .unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(5), derived.checkpoint("index")).await;
+    assert_eq!(read.expect("nobody waits for the writer").unwrap(), at(1));
+    writing.commit().await.unwrap();
+    assert_eq!(derived.checkpoint("index").await.unwrap(), at(2));
+}
+
 pub(crate) async fn a_paused_follower_that_wakes_after_another_took_over_changes_nothing(world: World) {
     let store = world.store().await;
     let paused = derived(&world, &store).await;

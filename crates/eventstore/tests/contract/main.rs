@@ -65,6 +65,7 @@ on_both! {
         whole_streams_are_read_together_in_the_order_asked,
         what_comes_after_a_cursor_is_read_wherever_the_cursor_is,
         the_events_since_a_time_begin_after_a_cursor,
+        whoever_is_behind_is_told_how_far,
     }
     follow {
         a_subscription_catches_up_and_then_follows,
@@ -80,6 +81,7 @@ on_both! {
     }
     derived {
         a_checkpoint_is_moved_only_from_where_it_is,
+        a_checkpoint_is_read_while_somebody_writes,
         a_paused_follower_that_wakes_after_another_took_over_changes_nothing,
         an_effect_and_its_checkpoint_come_together_or_not_at_all,
         a_follower_does_not_wait_for_the_log_nor_the_log_for_it,

@@ -120,3 +120,18 @@ pub(crate) async fn the_events_since_a_time_begin_after_a_cursor(world: World) {
         assert_eq!(store.before(later).await.unwrap(), cursor(&log[..earlier]));
     }
 }
+
+pub(crate) async fn whoever_is_behind_is_told_how_far(world: World) {
+    let store = world.store().await;
+    grow(&store, "a", 5).await;
+    let log = whole_log(&store).await;
+    for (position, behind) in [(0, 5), (3, 2), (5, 0), (9, 0)] {
+        let before = store.now();
+        let (events, shown) = store.behind(Position(position)).await.unwrap();
+        assert_eq!(events, behind);
+        let age = log
+            .get(usize::try_from(position).unwrap())
+            .map_or(Duration::ZERO, |next| (before - next.created_at).unsigned_abs());
+        assert!(shown >= age && (behind > 0 || shown.is_zero()), "{shown:?}");
+    }
+}
