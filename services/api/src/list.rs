@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use metrics::ListMetrics;
+pub(crate) use rebuild::Portions;
 
 use crate::tables::Tables;
 
@@ -27,6 +28,8 @@ pub(crate) struct List {
     pub(crate) store: EventStore,
     pub(crate) tables: Tables,
     pub(crate) metrics: ListMetrics,
+    /// How much of the log a building takes in at a time.
+    pub(crate) portions: Portions,
     /// Somebody wants the list to be built anew.
     pub(crate) wanted: Arc<Notify>,
     /// Another generation is served than before.

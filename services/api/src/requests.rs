@@ -69,14 +69,14 @@ pub(crate) fn spec(rebuilds: &Rebuilds) -> ServiceSpec {
 }
 
 impl Rebuilds {
-    async fn begin(&self) -> Result<v1::Rebuilding, v1::Error> {
+    pub(crate) async fn begin(&self) -> Result<v1::Rebuilding, v1::Error> {
         let generation = self.tables.begin_building().await.map_err(unavailable)?;
         tracing::info!(?generation, "a building of the list of orders is wanted");
         self.wanted.notify_one();
         self.of(generation).await
     }
 
-    async fn progress(&self, id: u32) -> Result<v1::Rebuilding, v1::Error> {
+    pub(crate) async fn progress(&self, id: u32) -> Result<v1::Rebuilding, v1::Error> {
         let generation = Generation::from_id(id);
         let generations = self.tables.generations().await.map_err(unavailable)?;
         if !generations.have_seen(generation) {

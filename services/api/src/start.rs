@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     admission::Admission,
     config::Config,
-    list::{List, ListMetrics},
+    list::{List, ListMetrics, Portions},
     metrics::Metrics,
     orders::Orders,
     relay,
@@ -142,6 +142,7 @@ fn keep_list(
         store,
         tables,
         metrics: ListMetrics::default(),
+        portions: Portions::default(),
         wanted,
         replaced: Notify::new(),
     };

@@ -34,8 +34,10 @@ pub(super) fn row(event: &RecordedEvent) -> Result<Option<Row>, DecodeError> {
 /// Rows that are to be written, and the part of the log that they stand for.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// By number, so that they are written in the order of the index.
-    rows: BTreeMap<Position, Row>,
+    /// By number, so that they are written in the order of the index; each with the bytes of the event that it keeps in
+    /// memory.
+    rows: BTreeMap<Position, (Row, usize)>,
+    bytes: usize,
     reached: Cursor,
 }
 
@@ -44,6 +46,7 @@ impl Batch {
     pub(super) fn new(cursor: Cursor) -> Self {
         Self {
             rows: BTreeMap::new(),
+            bytes: 0,
             reached: cursor,
         }
     }
@@ -51,6 +54,11 @@ impl Batch {
     /// How many rows it has.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// How many bytes of events its rows keep in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The last event in it.
@@ -65,13 +73,18 @@ impl Batch {
     pub(super) fn push(&mut self, event: &RecordedEvent) -> Result<(), DecodeError> {
         self.reached = event.cursor();
         if let Some(row) = row(event)? {
-            self.rows.insert(row.number, row);
+            let bytes = event.data.len();
+            let before = self.rows.insert(row.number, (row, bytes));
+            self.bytes += bytes;
+            self.bytes -= before.map_or(0, |(_, bytes)| bytes);
         }
         Ok(())
     }
 
     /// Takes the rows out, in the order of their numbers.
     pub(super) fn take(&mut self) -> Vec<Row> {
-        std::mem::take(&mut self.rows).into_values().collect()
+        self.bytes = 0;
+        let rows = std::mem::take(&mut self.rows).into_values();
+        rows.map(|(row, _)| row).collect()
     }
 }

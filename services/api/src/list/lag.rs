@@ -15,13 +15,17 @@ impl List {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let Some(position) = self.metrics.position() else {
-                continue;
-            };
-            // With the database away the last value stands.
-            if let Ok((events, age)) = self.store.behind(position).await {
-                self.metrics.lag(events, age);
-            }
+            self.look_at_lag().await;
+        }
+    }
+
+    pub(super) async fn look_at_lag(&self) {
+        let Some(position) = self.metrics.position() else {
+            return;
+        };
+        // With the database away the last value stands.
+        if let Ok((events, age)) = self.store.behind(position).await {
+            self.metrics.lag(events, age);
         }
     }
 }

@@ -16,7 +16,7 @@ use tiffin_eventstore::Position;
 pub(crate) struct ListMetrics {
     /// How far it has come; not known before its checkpoint is read.
     position: Arc<Mutex<Option<Position>>>,
-    lag_events: Gauge,
+    pub(super) lag_events: Gauge,
     lag_seconds: Gauge<f64, AtomicU64>,
     pub(super) skipped: Counter,
 }

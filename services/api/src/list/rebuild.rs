@@ -7,12 +7,35 @@ use tiffin_eventstore::{Cursor, DerivedError, ReadError, SubscribeError};
 use super::{List, batch::Batch};
 use crate::tables::Generation;
 
-/// Events of one read. An answer with fewer ends at the log's head.
-const READ: usize = 4_096;
-/// So many changed orders are gathered: the more, the more of an order's events are written as one.
-const GATHERED: usize = 10_000;
 /// How often it is looked whether another replica was asked for a building.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How much of the log is in memory at a time: twice a read, and what is gathered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portions {
+    /// Events of one read, some 20 KiB each at most. An answer with fewer ends at the log's head.
+    pub(crate) read: usize,
+    /// So many changed orders are gathered: the more, the more of an order's events are written as one.
+    pub(crate) orders: usize,
+    /// But not more bytes of events than these.
+    pub(crate) bytes: usize,
+}
+
+impl Default for Portions {
+    fn default() -> Self {
+        Self {
+            read: 1_024,
+            orders: 10_000,
+            bytes: 16 << 20,
+        }
+    }
+}
+
+impl Portions {
+    pub(super) fn are_gathered(&self, batch: &Batch) -> bool {
+        batch.len() >= self.orders || batch.bytes() >= self.bytes
+    }
+}
 
 #[derive(Debug, thiserror::Error)]
 enum BuildError {
@@ -58,14 +81,15 @@ impl List {
     async fn build(&self, generation: Generation) -> Result<(), BuildError> {
         let mut saved = self.tables.checkpoint(generation).await?;
         tracing::info!(?generation, from = %saved.position, "building the list of orders anew");
+        let read = self.portions.read;
         let mut batch = Batch::new(saved);
-        let mut events = self.store.read_after(saved, READ).await?;
+        let mut events = self.store.read_after(saved, read).await?;
         loop {
             for event in &events {
                 self.push(&mut batch, event);
             }
             let reached = batch.reached();
-            if events.len() < READ {
+            if events.len() < read {
                 if self
                     .tables
                     .replace(generation, &batch.take(), &saved, reached)
@@ -81,15 +105,15 @@ impl List {
                 // The list that is served has come further: there is more in the log.
                 saved = reached;
                 events = self.store.subscribe(saved).next().await?;
-            } else if batch.len() < GATHERED {
-                events = self.store.read_after(reached, READ).await?;
+            } else if !self.portions.are_gathered(&batch) {
+                events = self.store.read_after(reached, read).await?;
             } else {
-                let (written, read) = tokio::join!(
+                let (written, next) = tokio::join!(
                     self.put(generation, &mut batch, &mut saved),
-                    self.store.read_after(reached, READ)
+                    self.store.read_after(reached, read)
                 );
                 written?;
-                events = read?;
+                events = next?;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What is written is read, page by page, and who may write.
 
 use tiffin_eventstore::{Cursor, DerivedError, Direction, Position};
+use tiffin_graphql::{Cursor as Place, Listing, Page};
 use tiffin_order::Status;
 
 use super::world::{EVERYTHING, World, at, cursor, numbers, row};
@@ -13,6 +14,7 @@ on_both! {
     a_time_is_the_number_of_the_first_order_since,
     what_is_obsolete_is_deleted_and_whoever_follows_it_is_stopped,
     a_list_that_has_come_further_is_not_replaced,
+    a_page_of_orders_that_cannot_be_shown_leads_on_to_the_next,
 }
 
 async fn an_order_never_goes_back(world: World) {
@@ -147,4 +149,37 @@ async fn a_list_that_has_come_further_is_not_replaced(world: World) {
         .await
         .unwrap();
     assert!(!again, "it is no building any more");
+}
+
+async fn a_page_of_orders_that_cannot_be_shown_leads_on_to_the_next(world: World) {
+    // What is shown of these makes no sense.
+    world
+        .put(&[1, 2, 3, 4, 5].map(|number| row(number, 1, Status::Paid)))
+        .await;
+    let orders = world.orders().await;
+    let (mut after, mut ends) = (None, Vec::new());
+    while ends.len() < 5 {
+        let page = Page {
+            limit: 2,
+            last: false,
+            after,
+            before: None,
+        };
+        let listing = Listing {
+            statuses: Vec::new(),
+            created_from: None,
+            created_to: None,
+            page,
+            timelines: true,
+        };
+        let listed = orders.page(&listing).await.unwrap();
+        assert_eq!(listed.orders, []);
+        let (start, end) = listed.ends.unwrap();
+        ends.push((start.0, end.0, listed.has_next));
+        if !listed.has_next {
+            break;
+        }
+        after = Some(Place(end.0));
+    }
+    assert_eq!(ends, [(5, 4, true), (3, 2, true), (1, 1, false)]);
 }

@@ -4,6 +4,7 @@ use std::{any::Any, cmp::Reverse, collections::BTreeMap, sync::Arc, time::Durati
 
 use bytes::Bytes;
 use tempfile::TempDir;
+use tiffin_bus::Bus;
 use tiffin_eventstore::{
     Append, Cursor, DatabaseUrl, Derived, Direction, EventStore, Expected, NewEvent, Position, RecordedEvent,
     Revision, Urgency,
@@ -13,10 +14,15 @@ use tiffin_proto::Context;
 use tiffin_testkit::{Postgres, eventually};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
-    list::{List, ListMetrics, batch},
+    admission::{Admission, AdmissionLimits},
+    list::{List, ListMetrics, Portions, batch},
+    metrics::Metrics,
+    orders::Orders,
+    requests::Rebuilds,
     tables::{Entry, Generation, MIGRATIONS, Part, Row, SCHEMA, Tables},
 };
 
@@ -48,6 +54,7 @@ impl World {
                 store,
                 tables: Tables::new(derived),
                 metrics: ListMetrics::default(),
+                portions: Portions::default(),
                 wanted: Arc::default(),
                 replaced: Notify::new(),
             },
@@ -57,6 +64,34 @@ impl World {
 
     pub(super) fn tables(&self) -> &Tables {
         &self.list.tables
+    }
+
+    /// What answers those who want the list built anew.
+    pub(super) fn rebuilds(&self) -> Rebuilds {
+        Rebuilds {
+            store: self.list.store.clone(),
+            tables: self.tables().clone(),
+            wanted: Arc::clone(&self.list.wanted),
+        }
+    }
+
+    /// What answers those who want to see the list; there is no NATS.
+    pub(super) async fn orders(&self) -> Orders {
+        let nobody = tiffin_bus::Config {
+            url: "nats://127.0.0.1:1".to_owned(),
+            name: "api".to_owned(),
+        };
+        let bus = Bus::connect(nobody, &TaskTracker::new(), CancellationToken::new())
+            .await
+            .unwrap();
+        let store = self.list.store.clone();
+        Orders {
+            bus,
+            list: self.tables().clone(),
+            admission: Admission::new(store.clone(), AdmissionLimits::default()),
+            metrics: Metrics::default(),
+            store,
+        }
     }
 
     /// Puts rows into the generation that is served, as if they came from the beginning of the log.
