@@ -42,6 +42,7 @@ pub(crate) const ORDER: &str = "{ id status version reason createdAt updatedAt p
 pub(crate) struct Api {
     pub(crate) store: EventStore,
     router: Router,
+    registry: Registry,
     lifecycle: Lifecycle,
     url: DatabaseUrl,
     /// What the database is in, if it is this service's alone.
@@ -108,12 +109,14 @@ impl Api {
             keys: Keys::load(None, keys).unwrap(),
             sampler: Sampler::new(1.0),
         };
-        let router = tiffin_api::start(deps, config, &lifecycle, &mut Registry::default())
+        let mut registry = Registry::default();
+        let router = tiffin_api::start(deps, config, &lifecycle, &mut registry)
             .await
             .unwrap();
         Self {
             store,
             router,
+            registry,
             lifecycle,
             url,
             data: None,
@@ -130,11 +133,12 @@ impl Api {
         let Self {
             store,
             router,
+            registry,
             lifecycle,
             url,
             data,
         } = self;
-        drop(router);
+        drop((router, registry));
         lifecycle.soft.cancel();
         lifecycle.finished().await;
         store.close().await;
@@ -219,6 +223,13 @@ impl Api {
         let query = format!("mutation($input: CancelOrderInput!) {{ cancelOrder(input: $input) {ORDER} }}");
         self.graphql(key, &query, json!({ "input": { "id": id, "note": note } }))
             .await
+    }
+
+    /// What `/metrics` answers.
+    pub(crate) fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
     }
 
     /// The position of the log's last event.

@@ -33,6 +33,17 @@ fn says(reply: &Reply, code: &str) -> bool {
     reply.json()["errors"][0]["extensions"]["code"] == code
 }
 
+/// The value of a metric.
+fn shows(metrics: &str, name: &str) -> f64 {
+    let value = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value
+        .unwrap_or_else(|| panic!("no {name}: {metrics}"))
+        .parse()
+        .unwrap()
+}
+
 #[tokio::test]
 async fn an_order_too_many_is_refused_until_one_is_taken_up() {
     let api = Api::start_with(limit(3), NO_NATS).await;
@@ -46,6 +57,19 @@ async fn an_order_too_many_is_refused_until_one_is_taken_up() {
 
     let head = api.head().await;
     assert!(is_refused(&place(&api).await));
+    let metrics = api.metrics();
+    assert!(
+        shows(
+            &metrics,
+            "tiffin_api_refused_total{mutation=\"createOrder\",code=\"OVERLOADED\"}"
+        ) >= 2.0,
+        "{metrics}"
+    );
+    assert!(shows(&metrics, "tiffin_api_orders_waiting") >= 3.0, "{metrics}");
+    assert!(
+        shows(&metrics, "tiffin_api_orders_waiting_oldest_seconds") > 0.0,
+        "{metrics}"
+    );
     assert_eq!(
         api.order(WEB, &first).await.json()["data"]["order"]["id"],
         json!(first)
@@ -103,4 +127,19 @@ async fn a_service_that_starts_counts_the_orders_that_waited_before() {
     api.some_order().await;
     let api = api.restart_with(limit(2)).await;
     eventually!(place(&api).await, is_refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_starts_looks_no_further_back_than_there_can_be_orders_that_count() {
+    for api in Api::start_on_both().await {
+        for _ in 0..3 {
+            api.some_order().await;
+        }
+        let api = api.restart_with(limit(1)).await;
+        let waiting = || shows(&api.metrics(), "tiffin_api_orders_waiting");
+        // Of the three, only the last is in reach of a limit of one.
+        let counted = eventually!(waiting(), |waiting| *waiting > 0.0);
+        assert!((counted - 1.0).abs() < f64::EPSILON, "{counted}");
+        assert!(is_refused(&place(&api).await));
+    }
 }
