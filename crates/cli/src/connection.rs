@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::{failure::Failure, output};
 
 /// How long nobody may answer before we give up.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether the server answers, and what was told about it.
 pub(crate) struct Connection {

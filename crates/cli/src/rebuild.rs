@@ -10,7 +10,7 @@ use tiffin_proto::v1::{
 };
 
 use crate::{
-    connection::PATIENCE,
+    connection::Connection,
     failure::Failure,
     operations::{Nats, Operations},
     output,
@@ -51,7 +51,8 @@ pub(crate) async fn run(command: Command, json: bool) -> Result<(), Failure> {
 async fn follow(operations: &Operations, first: Rebuilding, json: bool) -> Result<Rebuilding, Failure> {
     let bar = bar(json);
     let mut seen = first;
-    let mut answered = Instant::now();
+    let mut connection = Connection::new(json);
+    connection.is_there();
     while !seen.done {
         bar.set_length(seen.of);
         bar.set_position(seen.events);
@@ -59,10 +60,9 @@ async fn follow(operations: &Operations, first: Rebuilding, json: bool) -> Resul
         match progress(operations, seen.id).await {
             Ok(now) => {
                 seen = now;
-                answered = Instant::now();
+                bar.suspend(|| connection.is_there());
             }
-            Err(failure) if failure.retryable() && answered.elapsed() < PATIENCE => {}
-            Err(failure) => return Err(failure),
+            Err(failure) => bar.suspend(|| connection.lost(failure))?,
         }
     }
     bar.finish_and_clear();

@@ -9,7 +9,7 @@ use tiffin_proto::v1::{
 };
 
 use crate::{
-    connection::PATIENCE,
+    connection::Connection,
     failure::Failure,
     operations::{Nats, Operations},
     output,
@@ -75,20 +75,21 @@ async fn publish(
     request.from.clear();
     let bar = bar(json);
     bar.set_length(end.saturating_sub(from));
-    let mut answered = Instant::now();
+    let mut connection = Connection::new(json);
+    connection.is_there();
     while reached.position < end {
         request.after.clone_from(&reached.cursor);
         request.messages = reached.messages;
         match ask(operations, &request).await {
             Ok(further) => {
                 reached = further;
-                answered = Instant::now();
+                bar.suspend(|| connection.is_there());
                 bar.set_position(reached.position.min(end).saturating_sub(from));
             }
-            Err(failure) if failure.retryable() && answered.elapsed() < PATIENCE => {
+            Err(failure) => {
+                bar.suspend(|| connection.lost(failure))?;
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(failure) => return Err(failure),
         }
     }
     bar.finish_and_clear();

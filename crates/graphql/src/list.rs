@@ -56,9 +56,9 @@ pub struct PageInfo {
     pub has_next_page: bool,
     /// Whether anything precedes.
     pub has_previous_page: bool,
-    /// The first cursor; null on an empty page.
+    /// Where the page begins; null if nothing lies in it.
     pub start_cursor: Option<String>,
-    /// The last cursor; null on an empty page.
+    /// Where the page ends; null if nothing lies in it.
     pub end_cursor: Option<String>,
 }
 

@@ -106,12 +106,7 @@ struct Shared {
 impl Admin {
     /// Listens, and answers until the process is gone.
     pub fn start(address: SocketAddr, lifecycle: &Lifecycle) -> Result<Self, Error> {
-        const SETTING: &str = "TIFFIN_ADMIN_LISTEN";
-        let listener = TcpListener::from_std(bind(address, SETTING)?).map_err(|cause| Error::Listen {
-            address,
-            setting: SETTING,
-            cause,
-        })?;
+        let listener = bind(address, "TIFFIN_ADMIN_LISTEN")?;
         let address = listener.local_addr().unwrap_or(address);
         let shared = Arc::new(Shared {
             lifecycle: lifecycle.clone(),

@@ -38,7 +38,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const BACKLOG: u32 = 16_384;
 
 /// Listens on `address`; an error names `setting` as where to change it.
-pub(crate) fn bind(address: SocketAddr, setting: &'static str) -> Result<std::net::TcpListener, Error> {
+pub(crate) fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Error> {
     listen(address).map_err(|cause| Error::Listen {
         address,
         setting,
@@ -46,7 +46,7 @@ pub(crate) fn bind(address: SocketAddr, setting: &'static str) -> Result<std::ne
     })
 }
 
-fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -55,12 +55,12 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     // What a process before this one has left to the kernel does not keep the address.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
+    socket.listen(BACKLOG)
 }
 
 /// An HTTP server that listens and does not answer yet, so that a port in use is noticed before anything else is done.
 pub struct HttpServer {
-    listener: std::net::TcpListener,
+    listener: TcpListener,
     tls: Option<TlsAcceptor>,
     connections: Arc<Semaphore>,
     first_head: Duration,
@@ -113,7 +113,8 @@ impl HttpServer {
     }
 
     async fn accept(self, shared: Arc<Connection>) {
-        let listener = match TcpListener::from_std(self.listener) {
+        // It was opened by another runtime than the one that serves it.
+        let listener = match self.listener.into_std().and_then(TcpListener::from_std) {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "the connections of clients cannot be taken"),
         };

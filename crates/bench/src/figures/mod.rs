@@ -88,7 +88,7 @@ pub(crate) const ALL: &[Entry] = &[
     },
     Entry {
         name: push::NAME,
-        what: "updates from the bus to 10,000 sockets, beside a bare axum server of sockets",
+        what: "updates that waited to 10,000 sockets, beside a bare axum server of sockets",
         on_request: false,
         measure: |plan| Box::pin(push::measure(plan)),
     },

@@ -1,4 +1,4 @@
-//! Updates from the bus to ten thousand sockets, each of which watches an order of its own.
+//! Updates that waited in bus and log to ten thousand sockets, each of which watches an order of its own.
 
 use std::{env, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -82,7 +82,7 @@ impl Subject for Floor {
 }
 
 /// Subscribers of a notifier; orders go through their workflow while it stands still, so that their updates wait for
-/// it in the bus.
+/// it in bus and log.
 struct System {
     store: EventStore,
     stack: Stack,
