@@ -29,6 +29,8 @@ pub struct Setting {
     pub waits: [String; 4],
     /// The PostgreSQL server; that of the test program if there is none.
     pub postgres: Option<Postgres>,
+    /// Further settings of every service.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 /// Waits that are written down in a test.
@@ -42,6 +44,7 @@ impl Default for Setting {
             replicas: 1,
             waits: waits(["0s", "1s", "1s", "1s"]),
             postgres: None,
+            environment: Vec::new(),
         }
     }
 }
@@ -74,10 +77,12 @@ impl Stack {
         let saga = saga(&setting.waits)?;
         let start = async |name: &str| {
             let spec = || {
-                keyed(ServiceSpec::new(name))
+                let spec = keyed(ServiceSpec::new(name))
                     .set("DATABASE_URL", &database.url)
                     .set("TIFFIN_NATS_URL", nats.url())
-                    .set("TIFFIN_SAGA", saga.to_string_lossy())
+                    .set("TIFFIN_SAGA", saga.to_string_lossy());
+                let further = setting.environment.iter();
+                further.fold(spec, |spec, (name, value)| spec.set(*name, value))
             };
             join_all((0..setting.replicas).map(|_| spec().start())).await
         };

@@ -8,6 +8,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use crate::relay;
+
 /// The component that a number is about: a connection, a relay, a consumer or a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Of {
@@ -87,6 +89,10 @@ impl Metrics {
 
     pub(crate) fn relay(&self, name: &'static str) -> RelayMetrics {
         let of = Of { name };
+        // A rate needs the zero that came before the first.
+        for reason in relay::REASONS {
+            drop(self.rewinds.get_or_create(&Rewind { name, reason }));
+        }
         RelayMetrics {
             name,
             lag_events: self.lag_events.get_or_create_owned(&of),

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::{Cursor, Direction, Fault, NewEvent, Position, RecordedEvent, Revision, StreamName};
+use crate::{
+    Cursor, Direction, Fault, NewEvent, Position, RecordedEvent, Replication, Revision, StreamName,
+    pools::Pool,
+};
 
 /// A database that holds a log. Every method may be called again after a fault.
 #[async_trait]
@@ -25,6 +28,16 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Reads the database's clock.
     async fn now(&self) -> Result<OffsetDateTime, Fault>;
+
+    /// Asks how the database's standbys follow it.
+    async fn replication(&self) -> Result<Replication, Fault> {
+        Ok(Replication::None)
+    }
+
+    /// The connections that read.
+    fn readers(&self) -> Option<Pool> {
+        None
+    }
 
     /// Closes the connections.
     async fn close(&self);

@@ -98,6 +98,12 @@ impl Health {
         state.away.fault.clone().or_else(|| state.refuses.fault.clone())
     }
 
+    /// Whether the database answers, and whether it writes, as far as is known.
+    pub(crate) fn is_well(&self) -> (bool, bool) {
+        let state = self.state();
+        (state.away.fault.is_none(), state.refuses.fault.is_none())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,9 +144,12 @@ mod tests {
         health.failed(&full());
         health.failed(&Fault::timed_out());
         assert!(health.trouble().is_some_and(|fault| fault.passes()));
+        assert_eq!(health.is_well(), (false, false));
         health.answered();
         assert!(health.trouble().is_some_and(|fault| !fault.passes()));
+        assert_eq!(health.is_well(), (true, false));
         health.wrote();
         assert!(health.trouble().is_none());
+        assert_eq!(health.is_well(), (true, true));
     }
 }

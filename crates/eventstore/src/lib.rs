@@ -13,7 +13,9 @@ mod fault;
 mod health;
 mod metrics;
 mod migrate;
+mod pools;
 mod postgres;
+mod replication;
 mod sql;
 mod sqlite;
 mod store;
@@ -29,5 +31,6 @@ pub use error::{AppendError, DerivedError, MigrateError, OpenError, ReadError, S
 pub use event::{Direction, NewEvent, Position, RecordedEvent, Revision, StreamName};
 pub use fault::Fault;
 pub use migrate::Migrations;
+pub use replication::{Replication, Standbys};
 pub use store::EventStore;
 pub use subscription::Subscription;

@@ -1,6 +1,6 @@
 //! What the store counts.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
     collector::Collector,
@@ -15,11 +15,12 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{AppendError, Appended, writer::Queue};
+use crate::{AppendError, Appended, health::Health, writer::Queue};
 
 #[derive(Clone)]
 pub(crate) struct Metrics {
     group_events: Histogram,
+    commit: Histogram,
     pub(crate) tail_reads: Counter,
     appends: Family<Labels, Counter>,
 }
@@ -41,6 +42,15 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    const ALL: [Self; 6] = [
+        Self::written,
+        Self::replayed,
+        Self::conflict,
+        Self::id_reused,
+        Self::log_replaced,
+        Self::unavailable,
+    ];
+
     pub(crate) fn of(answer: &Result<Appended, AppendError>) -> Self {
         match answer {
             Ok(Appended { replayed: false, .. }) => Self::written,
@@ -57,16 +67,19 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         Self {
             group_events: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            // 0.25 ms to 8 s.
+            commit: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
             tail_reads: Counter::default(),
             appends: Family::default(),
         }
     }
 
-    /// A group of `events` events was committed.
-    pub(crate) fn group_of(&self, events: usize) {
+    /// A group of `events` events was committed, which took so long.
+    pub(crate) fn group_of(&self, events: usize, took: Duration) {
         // A group has at most 512.
         self.group_events
             .observe(u32::try_from(events).unwrap_or(u32::MAX).into());
+        self.commit.observe(took.as_secs_f64());
     }
 
     pub(crate) fn appended(&self, outcome: Outcome) {
@@ -80,6 +93,16 @@ impl Metrics {
             "Events committed together",
             self.group_events.clone(),
         );
+        registry.register_with_unit(
+            "commit",
+            "From a group's sending to the database's answer, repetitions included",
+            Unit::Seconds,
+            self.commit.clone(),
+        );
+        // A rate needs the zero that came before the first.
+        for outcome in Outcome::ALL {
+            drop(self.appends.get_or_create(&Labels { outcome }));
+        }
         registry.register("appends", "Appends by their outcome", self.appends.clone());
         registry.register(
             "tail_reads",
@@ -105,5 +128,32 @@ impl Collector for QueueAge {
         let encoder =
             encoder.encode_descriptor("queue_age", help, Some(&Unit::Seconds), MetricType::Gauge)?;
         ConstGauge::new(age).encode(encoder)
+    }
+}
+
+/// Whether the database answers and writes, looked at when somebody asks.
+pub(crate) struct Answers(pub(crate) Arc<Health>);
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answers")
+    }
+}
+
+impl Collector for Answers {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let (answers, writes) = self.0.is_well();
+        for (name, help, well) in [
+            ("up", "Whether the database answered last.", answers),
+            (
+                "writable",
+                "Whether the database did not refuse the last write.",
+                writes,
+            ),
+        ] {
+            let gauge = ConstGauge::new(i64::from(well));
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        Ok(())
     }
 }

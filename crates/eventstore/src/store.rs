@@ -13,13 +13,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Append, AppendError, Appended, Config, Cursor, DatabaseUrl, Fault, MigrateError, OpenError, Position,
-    RecordedEvent, Subscription,
+    ReadError, RecordedEvent, Replication, Subscription,
     backend::Backend,
     clock::Clock,
     database::{self, Database},
     health::Health,
-    metrics::Metrics,
+    metrics::{Answers, Metrics},
     migrate,
+    pools::{Pools, Usage},
+    replication::{Lag, LastSeen},
     tail::{self, Tail},
     writer::{Parts, Queue, Writer},
 };
@@ -36,6 +38,8 @@ struct Inner {
     clock: Arc<Clock>,
     health: Arc<Health>,
     metrics: Metrics,
+    pools: Arc<Pools>,
+    standbys: Arc<LastSeen>,
     committed: watch::Sender<Position>,
     poll: Duration,
     tasks: TaskTracker,
@@ -107,6 +111,10 @@ impl EventStore {
         let follower = Arc::clone(&tail).follow(Arc::clone(&clock), config.poll);
         tasks.spawn(vital(closing.clone(), follower));
         tasks.close();
+        let pools = Arc::new(Pools::default());
+        if let Some(readers) = backend.readers() {
+            pools.show("log", "readers", &readers);
+        }
         let poll = config.poll;
         Self(Arc::new(Inner {
             database,
@@ -116,6 +124,8 @@ impl EventStore {
             clock,
             health,
             metrics,
+            pools,
+            standbys: Arc::default(),
             committed,
             poll,
             tasks,
@@ -174,9 +184,23 @@ impl EventStore {
         self.0.tail.replacements()
     }
 
-    /// Registers what the store counts.
+    /// How the database's standbys follow it, asked now; its metrics show what was answered last.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn replication(&self) -> Result<Replication, ReadError> {
+        let answer = self.0.backend.replication().await;
+        self.0.standbys.note(answer.as_ref().ok());
+        Ok(answer?)
+    }
+
+    /// Registers what the store counts, and what it knows of its database.
     pub fn register(&self, registry: &mut Registry) {
         self.0.metrics.register(&self.0.queue, registry);
+        let registry = registry.sub_registry_with_prefix("tiffin_database");
+        registry.register_collector(Box::new(Answers(Arc::clone(&self.0.health))));
+        registry.register_collector(Box::new(Usage(Arc::clone(&self.0.pools))));
+        registry.register_collector(Box::new(Lag(Arc::clone(&self.0.standbys))));
     }
 
     /// Takes in no more appends, writes what waits, and ends the subscriptions. While the database does not answer,
@@ -196,6 +220,10 @@ impl EventStore {
 
     pub(crate) fn database(&self) -> &Database {
         &self.0.database
+    }
+
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.0.pools
     }
 
     pub(crate) fn clock(&self) -> Arc<Clock> {

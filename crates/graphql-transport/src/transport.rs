@@ -47,7 +47,7 @@ impl Transport {
         Self(Arc::new(Inner {
             engine,
             authenticate,
-            metrics: Metrics::default(),
+            metrics: Metrics::new(),
             connections,
             tracker,
             stop,

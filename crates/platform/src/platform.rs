@@ -8,7 +8,7 @@ use tiffin_eventstore::{DatabaseUrl, EventStore};
 use tiffin_runtime::{Admin, Error, Lifecycle, Readiness};
 use tokio_util::task::TaskTracker;
 
-use crate::PlatformSettings;
+use crate::{PlatformSettings, Standby, machine, standby};
 
 /// What the services of one process share.
 pub struct Platform {
@@ -18,6 +18,7 @@ pub struct Platform {
     pub bus: Bus,
     /// What the process measures; that of the log and the bus is in it already.
     pub registry: Registry,
+    standby: Standby,
 }
 
 impl Platform {
@@ -36,10 +37,14 @@ impl Platform {
             let reason = "SQLite serves one process only: run `tiffin dev`, or name a PostgreSQL database";
             return Err(Error::setting("DATABASE_URL", reason).into());
         }
-        Self::open(name, database.clone(), settings.nats.nats_url.expose(), lifecycle).await
+        let mut platform =
+            Self::open(name, database.clone(), settings.nats.nats_url.expose(), lifecycle).await?;
+        platform.standby = settings.database_standby;
+        Ok(platform)
     }
 
-    /// Opens the log and begins to connect to NATS, under this name; that NATS is away is no error.
+    /// Opens the log and begins to connect to NATS, under this name; that NATS is away is no error. Standbys of the
+    /// database are only told of.
     ///
     /// # Errors
     /// A NATS URL that is none, a database that is not as it must be.
@@ -60,10 +65,17 @@ impl Platform {
             .map_err(|error| Error::setting("TIFFIN_NATS_URL", error))?;
         needed(lifecycle, "event store", store.closed());
         needed(lifecycle, "bus", bus.closed());
+        lifecycle.spawn("standbys", standby::follow(store.clone(), lifecycle.soft.clone()));
         let mut registry = Registry::default();
+        machine::register(name, &mut registry);
         store.register(&mut registry);
         bus.register(&mut registry);
-        Ok(Self { store, bus, registry })
+        Ok(Self {
+            store,
+            bus,
+            registry,
+            standby: Standby::default(),
+        })
     }
 
     /// Tells the other processes on the same log of this one's commits, and hears of theirs.
@@ -73,13 +85,22 @@ impl Platform {
         lifecycle.spawn("announcements", announcing);
     }
 
-    /// Shows what the process measures, and whether it is ready: that is whoever can read the log. NATS is reported
-    /// beside it, and whether writing to the log fails.
+    /// Shows what the process measures, and whether it is ready: that is whoever can read the log, and, where the
+    /// settings say so, only while a synchronous standby streams. NATS is reported beside it, and whether writing to
+    /// the log fails.
     pub fn show(self, admin: &Admin) {
-        let Self { store, bus, registry } = self;
-        let writer = store.clone();
+        let Self {
+            store,
+            bus,
+            mut registry,
+            standby,
+        } = self;
+        standby::register(standby, &mut registry);
+        let (writer, replicated) = (store.clone(), store.clone());
+        let look = move || standby::look(replicated.clone(), standby);
         let readiness = Readiness::default()
             .needs("database", move || log(store.clone()))
+            .needs("standby", look)
             .reports("writes", move || future::ready(writes(&writer)))
             .reports("nats", move || future::ready(nats(&bus)));
         admin.serve(registry, readiness);

@@ -1,8 +1,9 @@
 //! A PostgreSQL server of the test program's own, and a fresh database for each test.
 
+mod folder;
+
 use std::{
-    env, fs,
-    os::unix::{fs::chown, process::CommandExt},
+    env,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::{Arc, Mutex, PoisonError},
@@ -10,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Signal, geteuid};
+use rustix::process::Signal;
 use tokio::sync::OnceCell;
 
+use self::folder::{copy, copy_running, initialise, ordinary, remove};
 use crate::{
     nats::blocking,
     process::{Process, command, free_port, scratch_folder},
@@ -24,9 +26,6 @@ const START: Duration = Duration::from_mins(1);
 
 /// How long an immediate stop may take.
 const STOP: Duration = Duration::from_secs(30);
-
-/// The user that runs the server when the tests run as root, which PostgreSQL refuses: nobody.
-const ORDINARY: u32 = 65534;
 
 /// A PostgreSQL server; clones are the same server.
 #[derive(Clone, Debug)]
@@ -71,19 +70,39 @@ impl Postgres {
         blocking(|| {
             let folder = scratch_folder("postgres");
             initialise(&folder);
-            loop {
-                let server = Server::Own {
-                    port: free_port(),
-                    folder: folder.clone(),
-                    process: Mutex::new(None),
-                };
-                // The port may have been taken in between.
-                if server.run() {
-                    return Self(Arc::new(server));
-                }
-            }
+            Self::over(&folder)
         })
         .await
+    }
+
+    /// Starts a standby of this server, which streams from it, and has commits wait for it from then on.
+    pub async fn synchronous_standby(&self) -> Self {
+        let primary = self.0.url(None);
+        let standby = blocking(move || {
+            let folder = scratch_folder("standby");
+            copy_running(&primary, &folder);
+            Self::over(&folder)
+        })
+        .await;
+        let waiting = "ALTER SYSTEM SET synchronous_standby_names = '*'";
+        self.execute(None, waiting.to_owned()).await;
+        self.execute(None, "SELECT pg_reload_conf()".to_owned()).await;
+        standby
+    }
+
+    /// Starts a server over the data in a folder.
+    fn over(folder: &Path) -> Self {
+        loop {
+            let server = Server::Own {
+                port: free_port(),
+                folder: folder.to_owned(),
+                process: Mutex::new(None),
+            };
+            // The port may have been taken in between.
+            if server.run() {
+                return Self(Arc::new(server));
+            }
+        }
     }
 
     /// The process id of a server that was started here, while it runs.
@@ -250,21 +269,6 @@ impl Drop for Database {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("-a").args([from, to]).status();
-    assert!(
-        copied.expect("cp can be started").success(),
-        "cannot copy {}",
-        from.display()
-    );
-}
-
-fn remove(folder: &Path) {
-    if folder.exists() {
-        fs::remove_dir_all(folder).expect("our own folder");
-    }
-}
-
 fn sql(url: &str, statement: &str) -> std::io::Result<Output> {
     let quiet = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"];
     Command::new(postgres_tool("psql"))
@@ -278,36 +282,4 @@ fn sql_output(url: &str, statement: &str) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{statement}: {said}");
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
-}
-
-fn initialise(folder: &Path) {
-    let data = folder.join("data");
-    fs::create_dir(&data).expect("our own folder");
-    if geteuid().is_root() {
-        chown(&data, Some(ORDINARY), Some(ORDINARY)).expect("we are root");
-    }
-    let mut initdb = command(postgres_tool("initdb"));
-    ordinary(initdb.arg("-D").arg(data).args([
-        "-U",
-        "postgres",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-        "--locale=C",
-        "--no-sync",
-    ]));
-    let output = initdb.output().expect("initdb can be started");
-    assert!(
-        output.status.success(),
-        "initdb: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// Has the command run by an ordinary user.
-fn ordinary(command: &mut Command) {
-    if geteuid().is_root() {
-        command.uid(ORDINARY).gid(ORDINARY).current_dir("/");
-    }
 }

@@ -6,7 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
     registry::{Registry, Unit},
 };
-use tiffin_graphql::{Created, Error, OrderView};
+use tiffin_graphql::{Created, Error, ErrorCode, OrderView};
 
 use crate::admission::Admission;
 
@@ -39,6 +39,12 @@ impl Metrics {
             "Cancellations answered with success",
             self.cancelled.clone(),
         );
+        // A rate needs the zero that came before the first.
+        for mutation in ["createOrder", "cancelOrder"] {
+            for code in ErrorCode::ALL.map(ErrorCode::as_str) {
+                drop(self.refused.get_or_create(&Refused { mutation, code }));
+            }
+        }
         registry.register("refused", "Mutations refused, by code", self.refused.clone());
         registry.register_collector(Box::new(Waiting(admission.clone())));
     }

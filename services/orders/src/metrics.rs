@@ -1,6 +1,6 @@
 //! What `orders` measures of its own.
 
-use std::sync::atomic::AtomicU64;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     collector::Collector,
@@ -25,6 +25,8 @@ pub(crate) struct Metrics {
     parked_open: Gauge,
     oldest_due: Gauge<f64, AtomicU64>,
     late: Histogram,
+    step: Histogram,
+    changes: Family<ByStatus, Counter>,
     parked: Family<ByWhat, Counter>,
     newer: Counter,
     pub(crate) overdue: Counter,
@@ -46,13 +48,24 @@ struct ByWhat {
 impl Metrics {
     /// Metrics that are shown as soon as they are registered.
     pub(crate) fn new() -> Self {
+        let (changes, parked) = (Family::default(), Family::default());
+        // A rate needs the zero that came before the first.
+        for status in Status::ALL.map(Status::as_str) {
+            drop(changes.get_or_create(&ByStatus { status }));
+        }
+        for what in ["order", "message"] {
+            drop(parked.get_or_create(&ByWhat { what }));
+        }
         Self {
             open: Family::default(),
             parked_open: Gauge::default(),
             oldest_due: Gauge::default(),
             // 1 ms to 33 s.
             late: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
-            parked: Family::default(),
+            // 0.5 ms to 16 s.
+            step: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
+            changes,
+            parked,
             newer: Counter::default(),
             overdue: Counter::default(),
             conflicts: Counter::default(),
@@ -74,6 +87,17 @@ impl Metrics {
             "parked_open",
             "Unfinished orders that are set aside, up to 4 seconds behind the log",
             this.parked_open,
+        );
+        orders.register(
+            "changes",
+            "Changes of orders that customers can see, by the status after them; placing one is none of these",
+            this.changes,
+        );
+        orders.register_with_unit(
+            "step",
+            "From taking up an input to its event's commit",
+            Unit::Seconds,
+            this.step,
         );
         orders.register("parked", "Orders and messages set aside", this.parked);
         orders.register_with_unit(
@@ -121,6 +145,15 @@ impl Metrics {
     /// A step that waited was taken so long after it was due.
     pub(crate) fn woken(&self, late: time::Duration) {
         self.late.observe(late.as_seconds_f64().max(0.0));
+    }
+
+    /// A step was committed, which took so long; `status` is the order's if its customer can see the change.
+    pub(crate) fn stepped(&self, took: Duration, status: Option<Status>) {
+        self.step.observe(took.as_secs_f64());
+        if let Some(status) = status {
+            let status = status.as_str();
+            self.changes.get_or_create(&ByStatus { status }).inc();
+        }
     }
 
     pub(crate) fn parked(&self, what: &'static str) {

@@ -51,6 +51,7 @@ impl System {
             replicas: 1,
             waits: waits.map(|seconds| format!("{seconds}s")),
             postgres: Some(postgres.clone()),
+            ..Setting::default()
         };
         let stack = Stack::start(&setting).await?;
         let client = stack.client();

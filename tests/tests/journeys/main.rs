@@ -10,3 +10,4 @@ mod readme;
 mod replicas;
 mod restored;
 mod sqlite;
+mod standby;

@@ -5,6 +5,19 @@ use tiffin_eventstore::{DerivedError, ReadError, SubscribeError};
 
 use crate::ensure::EnsureError;
 
+/// Every word of [`Fault::reason`].
+pub(crate) const REASONS: [&str; 9] = [
+    "refused",
+    "unacknowledged",
+    "stream",
+    "publish",
+    "disconnected",
+    "lease",
+    "fenced",
+    "log_replaced",
+    "store",
+];
+
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error("the stream's last sequence is not what this relay left")]

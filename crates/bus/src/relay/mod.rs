@@ -21,6 +21,7 @@ use tiffin_eventstore::{Cursor, Derived, EventStore, Lease, Position, RecordedEv
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+pub(crate) use self::fault::REASONS;
 use self::{fault::Fault, session::Session};
 use crate::{backoff::Backoff, bus::Bus, message::Message, metrics::RelayMetrics, spec::StreamSpec};
 

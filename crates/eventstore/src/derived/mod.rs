@@ -7,7 +7,7 @@ mod tx;
 
 use std::sync::Arc;
 
-use sqlx::{PgPool, SqlitePool, sqlite::SqlitePoolOptions};
+use sqlx::sqlite::SqlitePoolOptions;
 
 pub use checkpoint::Checkpoint;
 pub use lease::Lease;
@@ -19,16 +19,11 @@ use crate::{
     clock::Clock,
     database::{self, Database},
     health::Health,
-    migrate, postgres,
+    migrate,
+    pools::Pool,
+    postgres,
     sqlite::{self, DataFolder, Durability},
 };
-
-/// Connections to one of the two databases.
-#[derive(Clone)]
-enum Pool {
-    Sqlite(SqlitePool),
-    Postgres(PgPool),
-}
 
 /// The derived tables of one service: a schema of its own in PostgreSQL, a file of its own beside the log in SQLite.
 /// All of it can be rebuilt from the log, so its transactions do not wait for the disk. Cheap to clone.
@@ -66,7 +61,11 @@ impl Derived {
         schema: &'static str,
         steps: Migrations,
     ) -> Result<Self, OpenError> {
-        database::opened(|| Self::try_open(store, schema, steps)).await
+        let this = database::opened(|| Self::try_open(store, schema, steps)).await?;
+        for (name, pool) in [("writer", &this.writer), ("readers", &this.readers)] {
+            store.pools().show(schema, name, pool);
+        }
+        Ok(this)
     }
 
     async fn try_open(

@@ -2,8 +2,8 @@
 
 use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
 
-use super::{Derived, Pool};
-use crate::{DerivedError, Fault, fault::Backoff};
+use super::Derived;
+use crate::{DerivedError, Fault, fault::Backoff, pools::Pool};
 
 /// How often a transaction is begun anew where the connection was dead already.
 const ATTEMPTS: u32 = 4;

@@ -29,7 +29,10 @@ pub(crate) const LOG: Part = Part {
     name: "log",
     steps: Migrations {
         sqlite: &[include_str!("../../migrations/sqlite/0001_log.sql")],
-        postgres: &[include_str!("../../migrations/postgres/0001_log.sql")],
+        postgres: &[
+            include_str!("../../migrations/postgres/0001_log.sql"),
+            include_str!("../../migrations/postgres/0002_replication.sql"),
+        ],
     },
 };
 

@@ -12,9 +12,10 @@ use time::OffsetDateTime;
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
-    Fault, OpenError, RecordedEvent,
+    Fault, OpenError, RecordedEvent, Replication,
     backend::{Backend, Committed, Group, Look, Read},
     event::from_micros,
+    pools::Pool,
 };
 pub(crate) use connect::{Use, options, patiently_connect, pool};
 
@@ -86,6 +87,14 @@ impl Backend for Postgres {
         let now = sqlx::query_scalar(NOW);
         let now = in_time(async { Ok(now.fetch_one(&self.readers).await?) }).await?;
         Ok(from_micros(now))
+    }
+
+    async fn replication(&self) -> Result<Replication, Fault> {
+        in_time(read::replication(&self.readers)).await
+    }
+
+    fn readers(&self) -> Option<Pool> {
+        Some(Pool::Postgres(self.readers.clone()))
     }
 
     async fn close(&self) {

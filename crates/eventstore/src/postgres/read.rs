@@ -1,11 +1,11 @@
 //! Reading events.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
-    Direction, Fault, RecordedEvent, StreamName,
+    Direction, Fault, RecordedEvent, Replication, Standbys, StreamName,
     backend::{Look, Read, by_look},
     sql::{Looked, Row, looked, recorded},
 };
@@ -22,6 +22,8 @@ const STREAMS: &str = "SELECT r.* FROM log.events f JOIN log.recorded_v1 r ON r.
      WHERE f.stream = ANY($1) AND f.revision = 0 ORDER BY r.stream_no, r.revision";
 const LOOK: &str = "SELECT n, position, stream_no, stream, revision, event_id, type, data, metadata, created_at \
      FROM log.look_v1($1, $2, $3, $4)";
+const REPLICATION: &str = "SELECT synchronous, asynchronous, lag_seconds, lag_bytes, retained_bytes \
+     FROM log.replication_v1()";
 
 pub(super) async fn read(pool: &PgPool, read: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, Fault> {
     let rows: Vec<Row> = match read {
@@ -66,6 +68,21 @@ pub(super) async fn read(pool: &PgPool, read: Read<'_>) -> Result<Vec<Arc<Record
 
 fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+pub(super) async fn replication(pool: &PgPool) -> Result<Replication, Fault> {
+    type Row = (Option<i64>, Option<i64>, Option<f64>, Option<i64>, Option<i64>);
+    let row: Row = sqlx::query_as(REPLICATION).fetch_one(pool).await?;
+    let (Some(synchronous), Some(asynchronous), Some(seconds), Some(lag), Some(retained)) = row else {
+        return Ok(Replication::Hidden);
+    };
+    Ok(Replication::Known(Standbys {
+        synchronous: synchronous.unsigned_abs(),
+        asynchronous: asynchronous.unsigned_abs(),
+        lag: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+        lag_bytes: lag.unsigned_abs(),
+        retained_bytes: retained.unsigned_abs(),
+    }))
 }
 
 pub(super) async fn look(

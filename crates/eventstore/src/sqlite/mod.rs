@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use crate::{
     Fault, RecordedEvent,
     backend::{Backend, Committed, Group, Look, Read},
+    pools::Pool,
 };
 use commit::Writer;
 pub(crate) use connect::{DataFolder, Durability, connect, migrating, readers, writing};
@@ -79,6 +80,10 @@ impl Backend for Sqlite {
 
     async fn now(&self) -> Result<OffsetDateTime, Fault> {
         Ok(crate::clock::machine())
+    }
+
+    fn readers(&self) -> Option<Pool> {
+        Some(Pool::Sqlite(self.readers.clone()))
     }
 
     async fn close(&self) {

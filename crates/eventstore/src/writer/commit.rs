@@ -1,6 +1,6 @@
 //! Sending a group to the database, and what follows when it is in the log.
 
-use std::{cmp, sync::Arc};
+use std::{cmp, sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
 
@@ -35,6 +35,7 @@ impl Writer {
         before: Position,
         created_at: OffsetDateTime,
         fates: Vec<Fate>,
+        took: Duration,
     ) -> Vec<Waiting> {
         let mut lost = Vec::new();
         let mut won = Vec::with_capacity(ready.len());
@@ -63,7 +64,7 @@ impl Writer {
             self.parts.health.wrote();
             self.written = last.cursor();
             self.parts.clock.observe(created_at);
-            self.parts.metrics.group_of(group.len());
+            self.parts.metrics.group_of(group.len(), took);
             self.parts.tail.take_in(&group, self.generation);
             self.announce(last.position);
         }

@@ -6,7 +6,7 @@ mod heads;
 mod queue;
 mod verdict;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -108,12 +108,13 @@ impl Writer {
         if ready.is_empty() {
             return Vec::new();
         }
+        let sent = Instant::now();
         match self.commit(&ready).await {
             Ok(Committed::Written {
                 before,
                 created_at,
                 fates,
-            }) => self.finish(ready, before, created_at, fates),
+            }) => self.finish(ready, before, created_at, fates, sent.elapsed()),
             Ok(Committed::Replaced) => {
                 self.parts.tail.log_replaced(self.generation).await;
                 self.refuse(ready, &AppendError::LogReplaced)

@@ -274,7 +274,7 @@ pub(crate) async fn old_tables_are_refused_and_newer_ones_are_not(world: World) 
             Some(OpenError::Schema {
                 schema: "log",
                 found: 0,
-                needed: 1
+                needed: 1..
             })
         ),
         "{missing:?}"

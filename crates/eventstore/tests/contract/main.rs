@@ -15,6 +15,8 @@ mod read;
 #[cfg(test)]
 mod shared;
 #[cfg(test)]
+mod standbys;
+#[cfg(test)]
 mod storm;
 #[cfg(test)]
 mod thrift;

@@ -7,6 +7,7 @@ mod respond;
 use std::{
     future::{Ready, ready},
     panic::AssertUnwindSafe,
+    time::Instant,
 };
 
 use async_graphql::{Response as Executed, parser::types::OperationType};
@@ -34,6 +35,7 @@ use accept::{Media, negotiate};
 const TRANSPORT: &str = "http";
 
 pub(crate) fn router(transport: Transport) -> Router {
+    transport.metrics().begin(TRANSPORT);
     let cors = transport.cors();
     Router::new()
         .route("/graphql", any(handle))
@@ -50,7 +52,10 @@ async fn handle(State(transport): State<Transport>, request: Request) -> Respons
         transport.metrics().request(TRANSPORT, rejection.code().as_str());
         return rejection.into_response(Media::Json.content_type(), errors);
     };
-    match answer(&transport, request).await {
+    let begun = Instant::now();
+    let answer = answer(&transport, request).await;
+    transport.metrics().answered(TRANSPORT, begun.elapsed());
+    match answer {
         Ok(result) => {
             let code = result
                 .errors

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::{OwnedSemaphorePermit, mpsc, mpsc::error::SendTimeoutError},
     time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -38,6 +38,7 @@ const BUFFERED: usize = 4;
 type Shared = (Transport, Arc<dyn Subscribe>);
 
 pub(crate) fn router(transport: Transport, subscriptions: Arc<dyn Subscribe>) -> Router {
+    transport.metrics().begin_streams(TRANSPORT);
     let cors = transport.cors();
     Router::new()
         .route("/graphql/stream", any(open))
@@ -193,9 +194,12 @@ impl Stream {
 
     async fn send(&self, bytes: Bytes) -> Result<(), Gone> {
         let send_timeout = self.transport.settings().streams.send_timeout;
-        self.sender
-            .send_timeout(bytes, send_timeout)
-            .await
-            .map_err(|_| Gone)
+        let sent = self.sender.send_timeout(bytes, send_timeout).await;
+        sent.map_err(|error| {
+            if let SendTimeoutError::Timeout(_) = error {
+                self.transport.metrics().dropped(TRANSPORT);
+            }
+            Gone
+        })
     }
 }

@@ -33,6 +33,9 @@ pub(super) enum Close {
 }
 
 impl Close {
+    /// Every code with which the server closes.
+    pub(super) const CODES: [u16; 10] = [1012, 1013, 4400, 4401, 4403, 4406, 4408, 4409, 4429, 4500];
+
     pub(super) fn code(&self) -> u16 {
         match self {
             Self::Restart => 1012,

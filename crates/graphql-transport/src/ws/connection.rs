@@ -99,6 +99,9 @@ impl Connection {
     /// Closes the connection; what the client still sends is read, lest the reason be lost on its way.
     pub(super) async fn close(&mut self, close: &Close) {
         self.transport.metrics().closed(close.code());
+        if *close == Close::TooSlow {
+            self.transport.metrics().dropped(TRANSPORT);
+        }
         let goodbye = async {
             if self
                 .socket

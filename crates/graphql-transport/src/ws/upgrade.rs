@@ -28,6 +28,8 @@ const READ_BUFFER: usize = 1024;
 const WRITE_BUFFER: usize = 16 * 1024;
 
 pub(crate) fn router(transport: Transport, subscriptions: Arc<dyn Subscribe>) -> Router {
+    transport.metrics().begin_streams(TRANSPORT);
+    transport.metrics().begin_closes(Close::CODES);
     Router::new()
         .route("/graphql/ws", any(upgrade))
         .with_state((transport, subscriptions))

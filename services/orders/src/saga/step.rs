@@ -1,6 +1,6 @@
 //! One step of one order: fold, decide, append. Only `decide` refuses.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tiffin_eventstore::{
     Append, AppendError, Cursor, EventStore, Expected, NewEvent, RecordedEvent, Revision, StreamName, Urgency,
@@ -41,6 +41,7 @@ impl Saga {
         input: &Input,
         origin: &Origin,
     ) -> Result<Arc<Loaded>, Failure> {
+        let begun = Instant::now();
         for _ in 0..DECISIONS {
             let before = self.load(id).await?;
             let workflow = self.workflows.of(&before.order).await?;
@@ -55,6 +56,9 @@ impl Saga {
                     if let (Input::Wake, Some(due)) = (input, before.order.wake_at()) {
                         self.metrics.woken(now - due);
                     }
+                    let is_visible = after.order.version() != before.order.version();
+                    let status = after.order.status().filter(|_| is_visible);
+                    self.metrics.stepped(begun.elapsed(), status);
                     self.cache.put(id, &after);
                     tell(id, &after);
                     return Ok(after);
