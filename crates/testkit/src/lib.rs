@@ -20,5 +20,5 @@ pub use process::{Process, command, free_port, scratch_folder};
 pub use program::program;
 pub use service::{Service, ServiceSpec};
 pub use sse::{SseEvent, SseStream};
-pub use tools::{nats_cli, nats_server, postgres_tool, workspace};
+pub use tools::{nats_cli, nats_server, postgres_tool, prometheus_tool, workspace};
 pub use websocket::{Received, WebSocketClient};

@@ -60,6 +60,15 @@ pub fn postgres_tool(name: &str) -> PathBuf {
     folder.join(name)
 }
 
+/// `prometheus` or `promtool`, on the `PATH`.
+pub fn prometheus_tool(name: &'static str) -> &'static Path {
+    let program = Path::new(name);
+    if output(program, "--version").is_none() {
+        missing("Prometheus, with promtool");
+    }
+    program
+}
+
 /// Where PostgreSQL's programs may lie, the likeliest first.
 fn postgres_folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = output(Path::new("pg_config"), "--bindir")
