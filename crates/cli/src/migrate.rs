@@ -1,4 +1,4 @@
-//! `tiffin migrate`: the tables of the log and of all services.
+//! `tiffin migrate`: the tables of the log and of all services, and what each service's role may do with them.
 
 use std::error::Error;
 
@@ -51,7 +51,9 @@ pub(crate) async fn all(url: &DatabaseUrl) -> Result<(), Failure> {
 async fn tables(url: &DatabaseUrl) -> Result<(), MigrateError> {
     EventStore::migrate(url).await?;
     tiffin_api::migrate(url).await?;
-    tiffin_orders::migrate(url).await
+    tiffin_orders::migrate(url).await?;
+    let grants = [tiffin_api::GRANT, tiffin_orders::GRANT, tiffin_notifier::GRANT];
+    EventStore::grant(url, &grants).await
 }
 
 /// An error with what caused it, in one line.

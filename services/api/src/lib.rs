@@ -21,4 +21,4 @@ pub use admission::AdmissionLimits;
 pub use config::Config;
 pub use serve::serve;
 pub use settings::Settings;
-pub use start::{Dependencies, StartError, migrate, start};
+pub use start::{Dependencies, GRANT, StartError, migrate, start};

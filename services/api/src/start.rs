@@ -10,7 +10,7 @@ use axum::{
 };
 use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, Relay, RelayConfig};
-use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, Lease, MigrateError, OpenError};
+use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, Grant, Lease, LogAccess, MigrateError, OpenError};
 use tiffin_graphql::{Caller, Ports, Principal};
 use tiffin_graphql_transport::{ApiKeys, Engine, Session, Transport};
 use tiffin_runtime::{Holder, Keys, Lifecycle, Sampler};
@@ -48,6 +48,13 @@ pub enum StartError {
     #[error("cannot open the tables of api")]
     Derived(#[from] OpenError),
 }
+
+/// What the service needs of the database: it starts streams and keeps the list of orders.
+pub const GRANT: Grant = Grant {
+    role: "tiffin_api",
+    log: LogAccess::Start,
+    schema: Some(SCHEMA),
+};
 
 /// Creates or changes the tables of `api`. Safe from several processes at once.
 ///

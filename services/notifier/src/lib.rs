@@ -19,4 +19,4 @@ mod watch;
 
 pub use serve::serve;
 pub use settings::Settings;
-pub use start::{Config, Dependencies, start};
+pub use start::{Config, Dependencies, GRANT, start};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Router, http::HeaderMap};
 use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, Feed};
-use tiffin_eventstore::EventStore;
+use tiffin_eventstore::{EventStore, Grant, LogAccess};
 use tiffin_graphql::{Caller, Ports, Principal};
 use tiffin_graphql_transport::{ApiKeys, Engine, Session, Settings, Transport};
 use tiffin_runtime::{Holder, Keys, Lifecycle};
@@ -21,6 +21,13 @@ use crate::{
 
 /// The stream in which every change of an order is published.
 const STREAM: &str = "ORDER_UPDATED";
+
+/// What the notifier needs of the database: it reads the log.
+pub const GRANT: Grant = Grant {
+    role: "tiffin_notifier",
+    log: LogAccess::Read,
+    schema: None,
+};
 
 /// What the notifier works with; one process may run several services over the same.
 #[derive(Clone)]

@@ -22,4 +22,4 @@ mod wakeups;
 pub use config::Config;
 pub use serve::serve;
 pub use settings::{SagaSettings, Settings};
-pub use start::{Dependencies, StartError, migrate, start};
+pub use start::{Dependencies, GRANT, StartError, migrate, start};

@@ -2,7 +2,9 @@
 
 use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, Relay, RelayConfig};
-use tiffin_eventstore::{AppendError, DatabaseUrl, Derived, EventStore, MigrateError, OpenError};
+use tiffin_eventstore::{
+    AppendError, DatabaseUrl, Derived, EventStore, Grant, LogAccess, MigrateError, OpenError,
+};
 use tiffin_runtime::Lifecycle;
 use uuid::Uuid;
 
@@ -37,6 +39,13 @@ pub enum StartError {
     #[error("cannot put the workflow into the log")]
     Workflow(#[from] AppendError),
 }
+
+/// What the service needs of the database: it continues streams and keeps the index of wake-ups.
+pub const GRANT: Grant = Grant {
+    role: "tiffin_orders",
+    log: LogAccess::Append,
+    schema: Some(SCHEMA),
+};
 
 /// Creates or changes the tables of `orders`. Safe from several processes at once.
 ///

@@ -2,9 +2,9 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::{Part, steps_after};
+use super::{LOG, Part, steps_after};
 use crate::{
-    Fault, MigrateError, OpenError,
+    Fault, Grant, MigrateError, OpenError,
     postgres::{Use, options, patiently_connect},
 };
 
@@ -54,6 +54,28 @@ async fn migrate(connection: &mut PgConnection, part: &Part) -> Result<(), Migra
             .await?;
     }
     Ok(tx.commit().await?)
+}
+
+/// Gives the roles that exist what they need, all at once, so that those who work meanwhile miss nothing.
+pub(crate) async fn grant(url: &str, grants: &[Grant]) -> Result<(), MigrateError> {
+    let mut connection = connect(url).await?;
+    let mut tx = connection.begin_with(BEGIN).await?;
+    sqlx::query(LOCK).execute(&mut *tx).await?;
+    let roles: Vec<_> = grants.iter().map(|grant| grant.role).collect();
+    let present =
+        sqlx::query_scalar("SELECT rolname::text FROM pg_roles WHERE rolname = ANY($1)").bind(roles);
+    let present: Vec<String> = present.fetch_all(&mut *tx).await?;
+    let mut schemas: Vec<_> = grants.iter().filter_map(|grant| grant.schema).collect();
+    schemas.push(LOG.schema);
+    for grant in grants {
+        if present.iter().any(|role| role == grant.role) {
+            let statements = AssertSqlSafe(grant.statements(&schemas));
+            sqlx::raw_sql(statements).execute(&mut *tx).await?;
+        }
+    }
+    tx.commit().await?;
+    connection.close().await?;
+    Ok(())
 }
 
 async fn version(connection: &mut PgConnection, part: &str) -> Result<i64, sqlx::Error> {
