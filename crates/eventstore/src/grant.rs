@@ -16,11 +16,11 @@ pub struct Grant {
 /// What a role may do with the log; all may read it, and none may write into its tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogAccess {
-    /// Nothing more.
+    /// Read it, and how its standbys follow.
     Read,
-    /// Start streams.
+    /// Start streams as well.
     Start,
-    /// Start streams, and continue any.
+    /// Continue any stream as well.
     Append,
 }
 
@@ -28,9 +28,9 @@ impl LogAccess {
     /// The functions of the log that it takes.
     fn functions(self) -> &'static [&'static str] {
         match self {
-            Self::Read => &[],
-            Self::Start => &["look_v1", "start_v1"],
-            Self::Append => &["look_v1", "start_v1", "append_v1"],
+            Self::Read => &["replication_v1"],
+            Self::Start => &["replication_v1", "look_v1", "start_v1"],
+            Self::Append => &["replication_v1", "look_v1", "start_v1", "append_v1"],
         }
     }
 }
