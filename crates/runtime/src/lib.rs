@@ -4,6 +4,7 @@ mod admin;
 mod apart;
 pub mod config;
 mod error;
+mod healthcheck;
 mod held;
 mod http;
 pub mod keys;

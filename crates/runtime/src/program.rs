@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::{
     Admin, Common, Error, Lifecycle, Sampler,
     config::{self, Stop},
+    healthcheck,
     lifecycle::Ending,
     telemetry,
 };
@@ -33,15 +34,19 @@ pub struct Process {
 }
 
 /// Runs a service: `start` sets everything up and returns, and what it spawned on the lifecycle runs until SIGTERM or
-/// SIGINT. Exits with 0 after a clean stop, 2 if a setting is wrong, else 1.
+/// SIGINT. Exits with 0 after a clean stop, 2 if a setting is wrong, else 1. With the argument `healthcheck` it asks the
+/// service that runs already instead: 0 if that is ready, else 1.
 pub fn main<S: Settings>(start: impl AsyncFnOnce(S, Process) -> anyhow::Result<()>) -> ExitCode {
+    if healthcheck::is_wanted() {
+        return match healthcheck::run() {
+            Ok(Ok(report)) => say(&format_args!("{report}\n")),
+            Ok(Err(report)) => complain(&format_args!("not ready: {report}"), 1),
+            Err(stop) => not_started(stop),
+        };
+    }
     let settings = match config::parse::<S>() {
         Ok(settings) => settings,
-        Err(Stop::Said(text)) => {
-            let _unheard = write!(std::io::stdout(), "{text}");
-            return ExitCode::SUCCESS;
-        }
-        Err(Stop::Wrong(error)) => return complain(&error, WRONG_SETTING),
+        Err(stop) => return not_started(stop),
     };
     let common = settings.common().clone();
     let ended = run(&common, async |process| {
@@ -101,6 +106,18 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         .chain()
         .any(|cause| matches!(cause.downcast_ref(), Some(Error::Setting(_))));
     if setting { WRONG_SETTING } else { 1 }
+}
+
+fn not_started(stop: Stop) -> ExitCode {
+    match stop {
+        Stop::Said(text) => say(&text),
+        Stop::Wrong(error) => complain(&error, WRONG_SETTING),
+    }
+}
+
+fn say(text: &dyn Display) -> ExitCode {
+    let _unheard = write!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
 }
 
 /// Says on standard error, in one line, what is wrong.

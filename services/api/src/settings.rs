@@ -8,7 +8,7 @@ use tiffin_runtime::{Common, HttpSettings, KeySettings};
 /// Answers GraphQL queries and mutations at /graphql, and publishes new orders.
 ///
 /// Each setting is also read from its environment variable, or from the file that the variable with the suffix _FILE
-/// names.
+/// names. `tiffin-api healthcheck` asks the one that runs here whether it is ready.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tiffin-api", version)]
 pub struct Settings {

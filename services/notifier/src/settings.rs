@@ -8,7 +8,7 @@ use tiffin_runtime::{Common, HttpSettings, KeySettings};
 /// Answers GraphQL subscriptions, over WebSocket at /graphql/ws and server-sent events at /graphql/stream.
 ///
 /// Each setting is also read from its environment variable, or from the file that the variable with the suffix _FILE
-/// names.
+/// names. `tiffin-notifier healthcheck` asks the one that runs here whether it is ready.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tiffin-notifier", version)]
 pub struct Settings {

@@ -12,7 +12,7 @@ use crate::Config;
 /// Carries orders through their workflow, and publishes how they change.
 ///
 /// Each setting is also read from its environment variable, or from the file that the variable with the suffix _FILE
-/// names.
+/// names. `tiffin-orders healthcheck` asks the one that runs here whether it is ready.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tiffin-orders", version)]
 pub struct Settings {
