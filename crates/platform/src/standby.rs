@@ -11,6 +11,9 @@ use crate::Standby;
 /// How often the standbys are looked at for what is measured of them.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// Why nothing is told of standbys.
+const HIDDEN: &str = "the owner of the schema log is no member of pg_read_all_stats";
+
 /// Shows what the settings say, so that one alert serves those who need a standby and those who do not.
 pub(crate) fn register(standby: Standby, registry: &mut Registry) {
     registry.register(
@@ -27,15 +30,18 @@ pub(crate) async fn follow(store: EventStore, stop: CancellationToken) {
         let mut told = false;
         loop {
             ticks.tick().await;
-            match store.replication().await {
+            let unknown = match store.replication().await {
                 // The task lasts as long as the process, all the same.
                 Ok(Replication::None) => future::pending().await,
-                Ok(Replication::Hidden) if !std::mem::replace(&mut told, true) => tracing::warn!(
-                    "the database does not tell of its standbys: the owner of the schema log has to be a member of \
-                     pg_read_all_stats"
-                ),
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "the database's standbys are not known"),
+                Ok(Replication::Hidden) => HIDDEN.to_owned(),
+                Err(error) if !error.passes() => error.to_string(),
+                Ok(Replication::Known(_)) | Err(_) => continue,
+            };
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(
+                    reason = unknown,
+                    "how the database's standbys follow it is not known"
+                );
             }
         }
     })
@@ -59,10 +65,7 @@ pub(crate) async fn look(store: EventStore, standby: Standby) -> Result<String, 
 fn state(replication: Replication) -> (bool, String) {
     match replication {
         Replication::None => (false, "a file has no standby".to_owned()),
-        Replication::Hidden => (
-            false,
-            "not known: the owner of the schema log is no member of pg_read_all_stats".to_owned(),
-        ),
+        Replication::Hidden => (false, format!("not known: {HIDDEN}")),
         Replication::Known(Standbys {
             synchronous: 0,
             asynchronous,

@@ -15,16 +15,18 @@ pub(crate) fn observability(path: &str) -> PathBuf {
 /// All dashboards, with the names of their files.
 pub(crate) fn dashboards() -> Vec<(String, Value)> {
     let files = fs::read_dir(observability("dashboards")).expect("the dashboards");
-    let read = |file: fs::DirEntry| {
-        let name = file.file_name().to_string_lossy().into_owned();
-        let text = fs::read_to_string(file.path()).expect("a text");
+    let files = files.map(|file| file.expect("a file").path());
+    let read = |path: PathBuf| {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("a text");
         let dashboard = serde_json::from_str(&text);
-        (
-            name,
-            dashboard.unwrap_or_else(|error| panic!("{error}: {}", file.path().display())),
-        )
+        let dashboard = dashboard.unwrap_or_else(|error| panic!("{error}: {}", path.display()));
+        Some((name, dashboard))
     };
-    files.map(|file| read(file.expect("a file"))).collect()
+    files
+        .filter(|path| path.extension().is_some_and(|it| it == "json"))
+        .filter_map(read)
+        .collect()
 }
 
 /// The panels of a dashboard that show something.
@@ -157,11 +159,10 @@ fn the_provisioning_of_grafana_names_what_is_there() {
     ] {
         assert!(provider.lines().any(|found| found == line), "{line}");
     }
-    let kustomization = read("kustomization.yaml");
-    for (file, _) in dashboards() {
-        assert!(
-            kustomization.contains(&format!("- dashboards/{file}\n")),
-            "{file} is in no ConfigMap"
-        );
+    let kustomization = read("dashboards/kustomization.yaml");
+    let dashboards = dashboards();
+    assert_eq!(dashboards.len(), 4);
+    for (file, _) in dashboards {
+        assert!(kustomization.contains(&file), "{file} is in no ConfigMap");
     }
 }

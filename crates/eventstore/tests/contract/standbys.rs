@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
-use tiffin_eventstore::{DatabaseUrl, EventStore, Replication, Standbys};
+use tiffin_eventstore::{DatabaseUrl, EventStore, Grant, LogAccess, Replication, Standbys};
 use tiffin_testkit::{Database, Postgres, eventually};
 
 use crate::world::World;
@@ -40,7 +40,8 @@ async fn a_service_is_told_of_standbys_once_the_owner_of_the_log_may_be() {
     }
     let allow = async |sql: &str| postgres.execute(Some(&database.name), sql.to_owned()).await;
     allow(&format!("GRANT CREATE ON DATABASE {} TO keeper", database.name)).await;
-    EventStore::migrate(&as_role(&database, "keeper")).await.unwrap();
+    let keeper = as_role(&database, "keeper");
+    EventStore::migrate(&keeper).await.unwrap();
 
     let options = PgConnectOptions::from_str(&database.url).unwrap();
     let mut reader: PgConnection = options.username("reader").connect().await.unwrap();
@@ -50,14 +51,19 @@ async fn a_service_is_told_of_standbys_once_the_owner_of_the_log_may_be() {
         .fetch_one(&mut reader)
         .await;
     assert!(refused.unwrap_err().to_string().contains("permission denied"));
-    allow("GRANT EXECUTE ON FUNCTION log.replication_v1() TO reader").await;
+    let grant = Grant {
+        role: "reader",
+        log: LogAccess::Read,
+        schema: None,
+    };
+    EventStore::grant(&keeper, &[grant]).await.unwrap();
     let mut told = async || {
         let told = sqlx::query_scalar::<_, Option<i64>>(ask).fetch_one(&mut reader);
         told.await.unwrap()
     };
     assert_eq!(told().await, None);
 
-    let config = tiffin_eventstore::Config::new(as_role(&database, "keeper"));
+    let config = tiffin_eventstore::Config::new(keeper);
     let store = EventStore::open(config).await.unwrap();
     assert_eq!(store.replication().await.unwrap(), Replication::Hidden);
     assert!(!shown(&store).contains("tiffin_database_standbys"));

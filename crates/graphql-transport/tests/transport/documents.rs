@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Value, json};
 use tiffin_graphql_transport::Settings;
 
@@ -129,24 +128,10 @@ async fn a_document_is_compiled_once_and_the_cache_keeps_within_its_memory() {
         ..Settings::default()
     };
     let server = Server::with(settings);
-    let mut registry = Registry::default();
-    server.transport.register(&mut registry);
     for _ in 0..3 {
         server.query("{ counter }").await;
     }
-    let metric = |name: &str| {
-        let mut text = String::new();
-        encode(&mut text, &registry).expect("text");
-        let line = text
-            .lines()
-            .find(|line| line.starts_with(name))
-            .unwrap_or_default()
-            .to_owned();
-        line.rsplit(' ')
-            .next()
-            .and_then(|value| value.parse::<u64>().ok())
-            .unwrap_or_default()
-    };
+    let metric = |name: &str| server.metric(name);
     assert_eq!(metric("graphql_documents_misses_total"), 1);
     assert_eq!(metric("graphql_documents_hits_total"), 2);
     for index in 0..100 {

@@ -228,6 +228,7 @@ async fn a_client_that_takes_nothing_is_given_up() {
     });
     let _unread = server.send(get("subscription { count(to: 1000) }")).await;
     server.all_gone().await;
+    assert_eq!(server.metric("graphql_dropped_total{transport=\"sse\"}"), 1);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use ::http::{HeaderMap, Request, Response, StatusCode};
 use async_trait::async_trait;
 use axum::{Router, body::Body};
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::Value;
 use tiffin_graphql_transport::{
     ApiKeys, Authenticate, Engine, EngineSubscriptions, Refusal, Session, Settings, Subscribe, Transport,
@@ -55,6 +56,16 @@ impl Server {
         let engine = Engine::new(schema::builder(), settings);
         let subscriptions = EngineSubscriptions::new(engine.clone());
         Self::over(engine, subscriptions)
+    }
+
+    /// The value of the first line of the metrics that begins so; 0 if there is none.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let (mut registry, mut text) = (Registry::default(), String::new());
+        self.transport.register(&mut registry);
+        encode(&mut text, &registry).expect("text");
+        let line = text.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        value.unwrap_or_default()
     }
 
     pub(crate) fn over(engine: Engine, subscriptions: Arc<dyn Subscribe>) -> Self {

@@ -69,6 +69,7 @@ async fn a_client_that_takes_nothing_is_given_up() {
         .subscribe("a", "subscription { count(to: 2147483647) }")
         .await;
     server.all_gone().await;
+    assert_eq!(server.metric("graphql_dropped_total{transport=\"ws\"}"), 1);
 }
 
 #[tokio::test]
