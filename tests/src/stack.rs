@@ -161,7 +161,7 @@ impl Dev {
     }
 }
 
-fn keyed(spec: ServiceSpec) -> ServiceSpec {
+pub(crate) fn keyed(spec: ServiceSpec) -> ServiceSpec {
     spec.set("TIFFIN_API_KEY", API_KEY)
         .set("TIFFIN_OPERATOR_KEY", OPERATOR_KEY)
 }
@@ -180,7 +180,7 @@ pub fn workflow<W: Display>(waits: &[W; 4]) -> String {
 }
 
 /// Writes a workflow with these waits to a file.
-fn saga(waits: &[String; 4]) -> Result<PathBuf> {
+pub(crate) fn saga(waits: &[String; 4]) -> Result<PathBuf> {
     let path = scratch_folder("saga").join("saga.toml");
     fs::write(&path, workflow(waits))?;
     Ok(path)

@@ -144,6 +144,7 @@ mod tests {
         let config = Config {
             url: "127.0.0.1:1".to_owned(),
             name: "test".to_owned(),
+            ca: None,
         };
         let bus = Bus::connect(config, &tracker, token.clone()).await.unwrap();
         let closed = bus.closed();

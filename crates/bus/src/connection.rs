@@ -1,6 +1,6 @@
 //! One connection to NATS, whose state is a watch and which never makes its user wait for a server.
 
-use std::{fmt, future, time::Duration};
+use std::{fmt, fs, future, path::PathBuf, time::Duration};
 
 use async_nats::{Client, ConnectOptions, Event, jetstream};
 use tokio::sync::{mpsc, watch};
@@ -26,6 +26,9 @@ pub struct Config {
     /// The service's name: the connections' name and, with a prefix, that of its inboxes, so that an
     /// authorisation rule can name them. Letters, digits, `-` and `_`.
     pub name: String,
+    /// A file of certificates in PEM: the authorities that sign for servers with TLS, instead of the system's. With it
+    /// only servers with TLS are used.
+    pub ca: Option<PathBuf>,
 }
 
 /// Refuses a URL, or several, with which nobody could ever connect.
@@ -48,6 +51,9 @@ pub enum ConfigError {
     /// The name has other characters than letters, digits, `-` and `_`.
     #[error("'{0}' is not a valid name for a NATS connection: use letters, digits, '-' and '_'")]
     Name(String),
+    /// The file of authorities cannot be read, or holds no certificate.
+    #[error("{} holds no certificate in PEM that can be read", .0.display())]
+    Ca(PathBuf),
 }
 
 /// What a connection to NATS is good for just now.
@@ -157,7 +163,19 @@ fn options(
     {
         return Err(ConfigError::Name(name.clone()));
     }
-    Ok(ConnectOptions::new()
+    let options = match &config.ca {
+        None => ConnectOptions::new(),
+        Some(ca) => {
+            let text = fs::read_to_string(ca).unwrap_or_default();
+            if !text.contains("-----BEGIN CERTIFICATE-----") {
+                return Err(ConfigError::Ca(ca.clone()));
+            }
+            ConnectOptions::new()
+                .add_root_certificates(ca.clone())
+                .require_tls(true)
+        }
+    };
+    Ok(options
         .name(format!("{name} ({purpose})"))
         .custom_inbox_prefix(format!("_INBOX_{name}"))
         .retry_on_initial_connect()

@@ -1,6 +1,6 @@
 //! Operations: requests over NATS to the service that owns the data.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use clap::Args;
@@ -26,6 +26,9 @@ pub(crate) struct Nats {
         default_value = "nats://127.0.0.1:4222"
     )]
     nats_url: Secret,
+    /// Who signs for NATS servers with TLS, in place of the authorities that the system knows: certificates in PEM.
+    #[arg(long, env = "TIFFIN_NATS_CA", value_name = "PATH")]
+    nats_ca: Option<PathBuf>,
 }
 
 /// A connection over which services are asked.
@@ -41,6 +44,7 @@ impl Nats {
         let config = tiffin_bus::Config {
             url: self.nats_url.expose().to_owned(),
             name: "tiffin".to_owned(),
+            ca: self.nats_ca.clone(),
         };
         let bus = Bus::connect(config, &TaskTracker::new(), stop.clone()).await;
         let bus = bus.map_err(|error| Failure::new(Exit::Usage, error))?;

@@ -3,7 +3,7 @@
 use std::future;
 
 use prometheus_client::registry::Registry;
-use tiffin_bus::Bus;
+use tiffin_bus::{Bus, ConfigError};
 use tiffin_eventstore::{DatabaseUrl, EventStore};
 use tiffin_runtime::{Admin, Error, Lifecycle, Readiness};
 use tokio_util::task::TaskTracker;
@@ -37,37 +37,40 @@ impl Platform {
             let reason = "SQLite serves one process only: run `tiffin dev`, or name a PostgreSQL database";
             return Err(Error::setting("DATABASE_URL", reason).into());
         }
-        let mut platform =
-            Self::open(name, database.clone(), settings.nats.nats_url.expose(), lifecycle).await?;
+        let nats = tiffin_bus::Config {
+            url: settings.nats.nats_url.expose().to_owned(),
+            name: name.to_owned(),
+            ca: settings.nats.nats_ca.clone(),
+        };
+        let mut platform = Self::open(database.clone(), nats, lifecycle).await?;
         platform.standby = settings.database_standby;
         Ok(platform)
     }
 
-    /// Opens the log and begins to connect to NATS, under this name; that NATS is away is no error. Standbys of the
+    /// Opens the log and begins to connect to NATS, under the name that its configuration gives; that NATS is away is no error. Standbys of the
     /// database are only told of.
     ///
     /// # Errors
     /// A NATS URL that is none, a database that is not as it must be.
     pub async fn open(
-        name: &str,
         database: DatabaseUrl,
-        nats_url: &str,
+        nats: tiffin_bus::Config,
         lifecycle: &Lifecycle,
     ) -> anyhow::Result<Self> {
         let store = EventStore::open(tiffin_eventstore::Config::new(database)).await?;
-        let nats = tiffin_bus::Config {
-            url: nats_url.to_owned(),
-            name: name.to_owned(),
-        };
+        let name = nats.name.clone();
         // Not the lifecycle's tracker: the bus serves all others and is the last to go, so nobody waits for it.
         let bus = Bus::connect(nats, &TaskTracker::new(), lifecycle.hard.clone())
             .await
-            .map_err(|error| Error::setting("TIFFIN_NATS_URL", error))?;
+            .map_err(|error| match error {
+                ConfigError::Ca(_) => Error::setting("TIFFIN_NATS_CA", error),
+                _ => Error::setting("TIFFIN_NATS_URL", error),
+            })?;
         needed(lifecycle, "event store", store.closed());
         needed(lifecycle, "bus", bus.closed());
         lifecycle.spawn("standbys", standby::follow(store.clone(), lifecycle.soft.clone()));
         let mut registry = Registry::default();
-        machine::register(name, &mut registry);
+        machine::register(&name, &mut registry);
         store.register(&mut registry);
         bus.register(&mut registry);
         Ok(Self {
@@ -151,7 +154,12 @@ mod tests {
         let url = DatabaseUrl::Sqlite(folder.path().to_owned());
         EventStore::migrate(&url).await.unwrap();
         let lifecycle = Lifecycle::new(Duration::from_secs(20));
-        let platform = Platform::open("test", url, NO_NATS, &lifecycle).await.unwrap();
+        let nats = tiffin_bus::Config {
+            url: NO_NATS.to_owned(),
+            name: "test".to_owned(),
+            ca: None,
+        };
+        let platform = Platform::open(url, nats, &lifecycle).await.unwrap();
         (platform, lifecycle)
     }
 

@@ -105,6 +105,9 @@ pub struct NatsSettings {
         hide_env_values = true
     )]
     pub nats_url: Secret,
+    /// Who signs for NATS servers with TLS, in place of the authorities that the system knows: certificates in PEM.
+    #[arg(long, env = "TIFFIN_NATS_CA", value_name = "PATH")]
+    pub nats_ca: Option<PathBuf>,
     /// On how many servers each stream is kept: 1, or 3 in a cluster.
     #[arg(
         long,

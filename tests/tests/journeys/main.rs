@@ -4,6 +4,7 @@ mod bad_input;
 mod bombs;
 mod broker_frozen;
 mod faces;
+mod grants;
 mod load;
 mod nats_cli;
 mod one_key;

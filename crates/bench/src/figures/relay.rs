@@ -90,6 +90,7 @@ impl Subject for Refill {
         let config = tiffin_bus::Config {
             url: self.server.url(),
             name: "bench".to_owned(),
+            ca: None,
         };
         let bus = Bus::connect(config, &tasks, stop.clone()).await?;
         bus.state().wait_for(State::is_connected).await?;

@@ -99,6 +99,7 @@ impl Sagas {
         let config = tiffin_bus::Config {
             url: server.url(),
             name: "bench".to_owned(),
+            ca: None,
         };
         // The bus is the last to go, and nobody waits for it.
         let bus = Bus::connect(config, &TaskTracker::new(), lifecycle.hard.clone()).await?;

@@ -95,6 +95,7 @@ mod tests {
         let nobody = Config {
             url: "nats://127.0.0.1:1".to_owned(),
             name: "relay".to_owned(),
+            ca: None,
         };
         let bus = Bus::connect(nobody, &tracker, token.clone()).await.unwrap();
         let lease = derived.lease("relay", "me".to_owned(), &tracker, token.clone());

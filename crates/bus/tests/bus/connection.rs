@@ -16,6 +16,7 @@ async fn connect(url: String) -> Result<Bus, ConfigError> {
     let config = Config {
         url,
         name: "test".to_owned(),
+        ca: None,
     };
     Bus::connect(config, &TaskTracker::new(), CancellationToken::new()).await
 }
@@ -124,6 +125,7 @@ async fn what_can_never_connect_is_an_error() {
     let config = Config {
         url: "nats://127.0.0.1".to_owned(),
         name: "a.b".to_owned(),
+        ca: None,
     };
     let bus = Bus::connect(config, &TaskTracker::new(), CancellationToken::new()).await;
     assert!(matches!(bus, Err(ConfigError::Name(_))));

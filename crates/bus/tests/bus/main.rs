@@ -7,4 +7,5 @@ mod postgres;
 mod relay;
 mod republish;
 mod service;
+mod tls;
 mod world;

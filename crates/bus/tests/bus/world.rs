@@ -76,6 +76,7 @@ impl World {
         let config = Config {
             url: self.server.url(),
             name: name.to_owned(),
+            ca: None,
         };
         Ok(Bus::connect(config, &self.tracker, self.token.clone()).await?)
     }

@@ -38,7 +38,12 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
     let lifecycle = &process.lifecycle;
     migrate::all(&plan.database).await?;
     let postgres = matches!(plan.database, DatabaseUrl::Postgres(_));
-    let mut platform = Platform::open("tiffin", plan.database, &plan.nats_url, lifecycle).await?;
+    let nats = tiffin_bus::Config {
+        url: plan.nats_url,
+        name: "tiffin".to_owned(),
+        ca: None,
+    };
+    let mut platform = Platform::open(plan.database, nats, lifecycle).await?;
     refuse_old(&platform.bus).await?;
     let (store, bus) = (platform.store.clone(), platform.bus.clone());
     let clock = store.clone();

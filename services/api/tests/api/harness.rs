@@ -92,6 +92,7 @@ impl Api {
         let nats = tiffin_bus::Config {
             url: nats.to_owned(),
             name: "api".to_owned(),
+            ca: None,
         };
         let bus = Bus::connect(nats, &TaskTracker::new(), lifecycle.hard.clone())
             .await

@@ -33,6 +33,7 @@ async fn a_replica_that_is_asked_has_the_list_built_anew_by_whoever_keeps_it() {
     let asking = tiffin_bus::Config {
         url: server.url(),
         name: "operator".to_owned(),
+        ca: None,
     };
     let bus = Bus::connect(asking, &TaskTracker::new(), stop.clone())
         .await

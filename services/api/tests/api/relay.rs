@@ -12,6 +12,7 @@ async fn connect(server: &NatsServer, stop: &CancellationToken) -> Bus {
     let config = tiffin_bus::Config {
         url: server.url(),
         name: "listener".to_owned(),
+        ca: None,
     };
     let bus = Bus::connect(config, &TaskTracker::new(), stop.clone())
         .await

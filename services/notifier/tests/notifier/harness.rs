@@ -87,6 +87,7 @@ impl World {
         let config = tiffin_bus::Config {
             url: self.nats.url(),
             name: name.to_owned(),
+            ca: None,
         };
         Bus::connect(config, &TaskTracker::new(), self.stop.clone())
             .await

@@ -75,6 +75,7 @@ impl World {
         let config = tiffin_bus::Config {
             url: nats.url(),
             name: "test".to_owned(),
+            ca: None,
         };
         let announcing = CancellationToken::new();
         let bus = Bus::connect(config, &TaskTracker::new(), announcing.clone())

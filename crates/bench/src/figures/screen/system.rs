@@ -70,6 +70,7 @@ impl System {
         let config = tiffin_bus::Config {
             url: stack.nats.url(),
             name: "bench".to_owned(),
+            ca: None,
         };
         let bus = Bus::connect(config, &TaskTracker::new(), lifecycle.hard.clone()).await?;
         bus.state().wait_for(State::is_connected).await?;

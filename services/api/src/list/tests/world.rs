@@ -80,6 +80,7 @@ impl World {
         let nobody = tiffin_bus::Config {
             url: "nats://127.0.0.1:1".to_owned(),
             name: "api".to_owned(),
+            ca: None,
         };
         let bus = Bus::connect(nobody, &TaskTracker::new(), CancellationToken::new())
             .await

@@ -1,0 +1,144 @@
+//! The servers as they are deployed: the very files of `deploy`, a user and a role for each program, passwords.
+
+use std::{fs, path::PathBuf, process::Output};
+
+use anyhow::{Context, Result, ensure};
+use tiffin_testkit::{
+    Postgres, Process, Service, ServiceSpec, command, eventually, free_port, nats_server, postgres_tool,
+    scratch_folder, workspace,
+};
+
+use crate::stack::{keyed, migrate, saga};
+
+/// Passwords of the database may hold any character; here escaped for a URL.
+const PASSWORD: (&str, &str) = (r#"it's "a" \'; --$1"#, "it%27s%20%22a%22%20%5C%27%3B%20--%241");
+
+/// PostgreSQL with Tiffin's roles, and a NATS server with its users.
+#[derive(Debug)]
+pub struct Guarded {
+    /// The database server; its superuser needs no password, all others do.
+    pub postgres: Postgres,
+    /// The broker.
+    pub nats: Process,
+    nats_port: u16,
+    postgres_port: String,
+}
+
+impl Guarded {
+    /// Starts both and makes the tables.
+    pub async fn start() -> Result<Self> {
+        let postgres = Postgres::start().await;
+        let postgres_port = postgres.execute(None, "SHOW port".to_owned()).await;
+        let nats_port = free_port();
+        let guarded = Self {
+            nats: nats(nats_port)?,
+            postgres,
+            nats_port,
+            postgres_port,
+        };
+        guarded.ask_for_passwords().await?;
+        // It may be run again.
+        for _ in 0..2 {
+            guarded.make_roles().await?;
+            migrate(&guarded.database("owner")).await?;
+        }
+        let wrong = guarded.database("owner").replace(PASSWORD.1, "wrong");
+        let refused = async || {
+            let output = guarded
+                .sql(wrong.clone(), "SELECT")
+                .await
+                .expect("psql can be started");
+            !output.status.success()
+        };
+        eventually!(refused().await, |refused| *refused);
+        Ok(guarded)
+    }
+
+    async fn ask_for_passwords(&self) -> Result<()> {
+        let file = self.postgres.execute(None, "SHOW hba_file".to_owned()).await;
+        let rules = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(file, rules)?;
+        let reload = "SELECT pg_reload_conf()".to_owned();
+        self.postgres.execute(None, reload).await;
+        Ok(())
+    }
+
+    async fn make_roles(&self) -> Result<()> {
+        let mut script = command(workspace().join("deploy/postgres/roles.sh"));
+        let psql = postgres_tool("psql");
+        let folder = psql.parent().context("psql is in a folder")?;
+        let path = std::env::var("PATH").unwrap_or_default();
+        script
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .envs([("PGHOST", "127.0.0.1"), ("PGPORT", &self.postgres_port)]);
+        for role in ["OWNER", "API", "ORDERS", "NOTIFIER"] {
+            script.env(format!("POSTGRES_{role}_PASSWORD"), PASSWORD.0);
+        }
+        let output = tokio::task::spawn_blocking(move || script.output()).await??;
+        ensure!(output.status.success(), "roles.sh: {output:?}");
+        Ok(())
+    }
+
+    /// Where `tiffin_<role>` finds its database.
+    pub fn database(&self, role: &str) -> String {
+        format!(
+            "postgres://tiffin_{role}:{}@127.0.0.1:{}/tiffin",
+            PASSWORD.1, self.postgres_port
+        )
+    }
+
+    /// Where a user finds NATS.
+    pub fn nats_url(&self, user: &str) -> String {
+        format!("nats://{user}:pw-{user}@127.0.0.1:{}", self.nats_port)
+    }
+
+    /// Starts a service as itself, with a workflow of these waits.
+    pub async fn service(&self, name: &str, waits: &[String; 4]) -> Result<Service> {
+        let spec = keyed(ServiceSpec::new(&format!("tiffin-{name}")))
+            .set("DATABASE_URL", self.database(name))
+            .set("TIFFIN_NATS_URL", self.nats_url(name))
+            .set("TIFFIN_SAGA", saga(waits)?.to_string_lossy());
+        Ok(spec.start().await)
+    }
+
+    /// What `psql` says when a role runs a statement.
+    pub async fn sql(&self, url: String, statement: &str) -> Result<Output> {
+        let mut psql = command(postgres_tool("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-d", &url, "-c", statement]);
+        Ok(tokio::task::spawn_blocking(move || psql.output()).await??)
+    }
+}
+
+/// The configuration of `deploy/nats`, which stores in a folder of the test's own.
+pub fn nats_configuration(store: &str) -> Result<PathBuf> {
+    let folder = scratch_folder("nats-configuration");
+    for file in fs::read_dir(workspace().join("deploy/nats"))? {
+        let file = file?;
+        let text =
+            fs::read_to_string(file.path())?.replace("store_dir: /data", &format!("store_dir: {store}"));
+        fs::write(folder.join(file.file_name()), text)?;
+    }
+    Ok(folder)
+}
+
+fn nats(port: u16) -> Result<Process> {
+    let folder = scratch_folder("nats");
+    let configuration = nats_configuration(&folder.join("store").to_string_lossy())?;
+    let mut server = command(nats_server());
+    server
+        .args([
+            "-a",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+            "-m",
+            &free_port().to_string(),
+            "-c",
+        ])
+        .arg(configuration.join("nats.conf"));
+    for user in ["api", "orders", "notifier", "operator", "sys"] {
+        let variable = format!("NATS_{}_PASSWORD", user.to_uppercase());
+        server.env(variable, format!("pw-{user}"));
+    }
+    Ok(Process::start("nats-server", server, &folder.join("log")))
+}

@@ -1,0 +1,394 @@
+//! Each service with a NATS user and a database role of its own does its work, and is refused everything else.
+
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use futures::StreamExt;
+use serde_json::Value;
+use tiffin_testkit::{Service, command, eventually, nats_cli, program};
+use tiffin_tests::{
+    client::{After, Client, id},
+    guarded::Guarded,
+    screen::{Clock, Screen, WHOLE, story},
+    stack::{API_KEY, OPERATOR_KEY, waits},
+};
+
+/// What a user may not publish to.
+const UNPUBLISHED: [(&str, &[&str]); 4] = [
+    (
+        "api",
+        &[
+            "order.updated.x",
+            "order.parked.x",
+            "again.shop.order.created.x",
+            "orders.events.republish",
+            "_INBOX_orders.x",
+            "_INBOX_notifier.x",
+            "$JS.ACK.ORDER_CREATED.orders-saga.1.1.1.1.0",
+            "$JS.API.CONSUMER.MSG.NEXT.ORDER_CREATED.orders-saga",
+            "$JS.API.CONSUMER.CREATE.ORDER_CREATED.mine",
+            "$JS.API.CONSUMER.CREATE.ORDER_UPDATED",
+            "$JS.API.STREAM.UPDATE.ORDER_UPDATED",
+        ],
+    ),
+    (
+        "orders",
+        &[
+            "order.created.x",
+            "api.orders.rebuild",
+            "_INBOX_notifier.x",
+            "$JS.API.STREAM.UPDATE.ORDER_CREATED",
+            "$JS.API.CONSUMER.CREATE.ORDER_CREATED",
+            "$JS.API.CONSUMER.DELETE.ORDER_CREATED.orders-saga",
+        ],
+    ),
+    (
+        "notifier",
+        &[
+            "order.created.x",
+            "order.updated.x",
+            "log.committed",
+            "orders.order.cancel",
+            "_INBOX_api.x",
+            "$JS.API.STREAM.CREATE.ORDER_UPDATED",
+            "$JS.API.STREAM.UPDATE.ORDER_UPDATED",
+            "$JS.API.CONSUMER.MSG.NEXT.ORDER_CREATED.orders-saga",
+        ],
+    ),
+    (
+        "operator",
+        &["order.created.x", "order.updated.x", "log.committed"],
+    ),
+];
+
+/// What no service may publish to.
+const NOBODYS: [&str; 6] = [
+    "$JS.API.STREAM.DELETE.ORDER_CREATED",
+    "$JS.API.STREAM.DELETE.ORDER_UPDATED",
+    "$JS.API.STREAM.PURGE.ORDER_AGAIN",
+    "$JS.API.STREAM.CREATE.MINE",
+    "$JS.API.STREAM.MSG.DELETE.ORDER_UPDATED",
+    "$SYS.REQ.SERVER.PING",
+];
+
+/// What a user may not listen to.
+const UNHEARD: [(&str, &[&str]); 4] = [
+    (
+        "api",
+        &[
+            ">",
+            "order.>",
+            "_INBOX.>",
+            "_INBOX_orders.>",
+            "orders.order.*",
+            "$SYS.>",
+        ],
+    ),
+    (
+        "orders",
+        &[
+            ">",
+            "_INBOX_api.>",
+            "_INBOX.>",
+            "api.orders.*",
+            "$JS.API.>",
+            "$SYS.>",
+        ],
+    ),
+    (
+        "notifier",
+        &[
+            ">",
+            "order.>",
+            "_INBOX_api.>",
+            "log.committed",
+            "orders.>",
+            "$SYS.>",
+        ],
+    ),
+    (
+        "operator",
+        &[">", "_INBOX_api.>", "_INBOX_orders.>", "orders.order.*", "$SYS.>"],
+    ),
+];
+
+/// What no service may do in SQL.
+const FORBIDDEN: [&str; 11] = [
+    "INSERT INTO log.events SELECT * FROM log.events LIMIT 1",
+    "UPDATE log.events SET revision = revision",
+    "DELETE FROM log.events",
+    "TRUNCATE log.events",
+    "UPDATE log.schema_versions SET version = 0",
+    "ALTER TABLE log.events DISABLE TRIGGER ALL",
+    "CREATE TABLE log.mine ()",
+    "CREATE TABLE public.mine ()",
+    "CREATE TEMP TABLE mine ()",
+    "CREATE SCHEMA mine",
+    "SET ROLE tiffin_owner",
+];
+
+const START: &str = "SELECT log.start_v1(0, NULL, '{order-x}', '{0}', '{}', '{}', '{}', '{}')";
+const APPEND: &str = "SELECT log.append_v1(0, NULL, '{order-x}', '{-1}', '{0}', '{}', '{}', '{}', '{}')";
+
+/// What one role may not do though another may.
+const OTHERS: [(&str, &[&str]); 3] = [
+    (
+        "api",
+        &[
+            APPEND,
+            "SELECT * FROM orders.wakeups",
+            "UPDATE api.schema_versions SET version = 0",
+            "DROP TABLE api.orders",
+            "CREATE TABLE api.mine ()",
+        ],
+    ),
+    (
+        "orders",
+        &[
+            "SELECT * FROM api.orders",
+            "UPDATE orders.schema_versions SET version = 0",
+            "CREATE TABLE orders.mine ()",
+        ],
+    ),
+    (
+        "notifier",
+        &[
+            START,
+            APPEND,
+            "SELECT * FROM log.look_v1('{}', '{}', '{}', '{}')",
+            "SELECT * FROM api.orders",
+            "SELECT * FROM orders.wakeups",
+        ],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_program_does_its_work_as_itself_and_is_refused_everything_else() {
+    let guarded = Guarded::start().await.unwrap();
+    let services = services(&guarded).await.unwrap();
+    work(&guarded, &services).await.unwrap();
+    let output = guarded.nats.output();
+    let violations: Vec<_> = output.lines().filter(|line| line.contains("Violation")).collect();
+    assert!(violations.is_empty(), "{violations:#?}");
+    for service in &services {
+        let output = service.process.output();
+        assert!(!output.contains("permission denied"), "{output}");
+    }
+    look_as_a_relay_does(&guarded, "api", "ORDER_CREATED")
+        .await
+        .unwrap();
+    look_as_a_relay_does(&guarded, "orders", "ORDER_UPDATED")
+        .await
+        .unwrap();
+
+    let kept = kept(&guarded).await.unwrap();
+    drop(services);
+    for (user, subjects) in UNPUBLISHED {
+        let nobodys = if user == "operator" { &[][..] } else { &NOBODYS };
+        for subject in subjects.iter().chain(nobodys) {
+            let client = connected(&guarded, user).await.unwrap();
+            client.publish(*subject, "{}".into()).await.unwrap();
+            client.flush().await.unwrap();
+            is_violation(&guarded, "Publish", user, subject).await;
+        }
+    }
+    for (user, subjects) in UNHEARD {
+        for subject in subjects {
+            let client = connected(&guarded, user).await.unwrap();
+            let _subscription = client.subscribe(*subject).await.unwrap();
+            client.flush().await.unwrap();
+            is_violation(&guarded, "Subscription", user, subject).await;
+        }
+    }
+    for (role, statements) in OTHERS {
+        for statement in FORBIDDEN.iter().chain(statements) {
+            is_refused(&guarded, guarded.database(role), statement)
+                .await
+                .unwrap();
+        }
+        let elsewhere = format!("{}/postgres", guarded.database(role).trim_end_matches("/tiffin"));
+        is_refused(&guarded, elsewhere, "SELECT").await.unwrap();
+    }
+    assert_eq!(self::kept(&guarded).await.unwrap(), kept);
+    nobody_else_comes_in(&guarded).await.unwrap();
+}
+
+async fn services(guarded: &Guarded) -> Result<[Service; 3]> {
+    let waits = waits(["0s", "1s", "0s", "0s"]);
+    let start = |name| guarded.service(name, &waits);
+    let (api, orders, notifier) = futures::join!(start("api"), start("orders"), start("notifier"));
+    let services = [api?, orders?, notifier?];
+    // They serve without NATS as well.
+    for service in &services {
+        let connected = async || {
+            let ready = reqwest::get(format!("{}/readyz", service.admin_url())).await;
+            ready.expect("it is ready").text().await.expect("a text")
+        };
+        eventually!(connected().await, |text| text.contains("connected to 2."));
+    }
+    Ok(services)
+}
+
+/// Everything that the services do: an order to its end, a cancellation, lists, and what operators ask for.
+async fn work(guarded: &Guarded, [api, _orders, notifier]: &[Service; 3]) -> Result<()> {
+    let client = |key| Client::new(&[api.url()], &[notifier.url()], key);
+    let customer = client(API_KEY);
+    let order = customer.place("soup", "an-order-to-its-end").await?;
+    let screen = Screen::new(&customer, id(&order), After::Version(0), Clock::read().await?).await?;
+    ensure!(
+        story(&screen.to_the_end().await?) == WHOLE,
+        "the order's story differs"
+    );
+    let other = customer.place("tea", "an-order-that-is-cancelled").await?;
+    let cancelled = customer.call_off(id(&other)).await.map_err(anyhow::Error::msg)?;
+    ensure!(cancelled["status"] == "CANCELLED", "{cancelled}");
+
+    for (command, said) in [
+        (&["rebuild", "orders"][..], ""),
+        (
+            &["republish", "shop", "--from", "start"],
+            "messages are in the stream ORDER_AGAIN",
+        ),
+        (&["events", "tail", "--from", "start", "--limit", "3"], ""),
+    ] {
+        let output = tiffin(guarded, command).await?;
+        ensure!(output.contains(said), "tiffin {command:?}: {output}");
+    }
+    let list = async || {
+        let query = "query { orders(first: 10) { nodes { id status } } }";
+        format!(
+            "{:?}",
+            client(OPERATOR_KEY).execute(query, Value::Null, "orders").await
+        )
+    };
+    eventually!(list().await, |orders| orders.contains("DELIVERED")
+        && orders.contains("CANCELLED"));
+
+    // All of it went over NATS, nothing by the ways that do without.
+    eventually!(kept(guarded).await.expect("streams"), |kept| kept
+        .starts_with("2 "));
+    let waiting = ["consumer", "info", "ORDER_CREATED", "orders-saga", "--json"];
+    let acknowledged = async || nats(guarded, &waiting).await.expect("a consumer");
+    eventually!(acknowledged().await, |info| {
+        let info: Value = serde_json::from_str(info).expect("JSON");
+        info["ack_floor"]["stream_seq"] == 2 && info["num_ack_pending"] == 0
+    });
+    watched_by_its_operator(guarded).await
+}
+
+/// What the `nats` command shows, with the thresholds that streams and consumers carry.
+async fn watched_by_its_operator(guarded: &Guarded) -> Result<()> {
+    let services = nats(guarded, &["micro", "ls"]).await?;
+    ensure!(
+        services.contains("orders") && services.contains("api"),
+        "{services}"
+    );
+    for check in [
+        &["server", "check", "stream", "--stream", "ORDER_CREATED"][..],
+        &["server", "check", "stream", "--stream", "ORDER_UPDATED"],
+        &[
+            "server",
+            "check",
+            "consumer",
+            "--stream",
+            "ORDER_CREATED",
+            "--consumer",
+            "orders-saga",
+        ],
+    ] {
+        let said = nats(guarded, check).await?;
+        ensure!(said.starts_with("OK"), "{check:?}: {said}");
+    }
+    Ok(())
+}
+
+/// What a relay asks for only after a loss: a message, and those after it.
+async fn look_as_a_relay_does(guarded: &Guarded, user: &str, stream: &str) -> Result<()> {
+    use async_nats::jetstream::{self, consumer::pull};
+    let context = jetstream::new(connected(guarded, user).await?);
+    let stream = context.get_stream(stream).await?;
+    stream.get_raw_message(1).await?;
+    let consumer = stream.create_consumer(pull::Config::default()).await?;
+    let mut messages = consumer.fetch().max_messages(1).messages().await?;
+    let message = messages.next().await.context("no message")?;
+    message.map_err(anyhow::Error::msg)?;
+    Ok(())
+}
+
+async fn connected(guarded: &Guarded, user: &str) -> Result<async_nats::Client> {
+    let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), format!("pw-{user}"));
+    let options = options.custom_inbox_prefix(format!("_INBOX_{user}"));
+    Ok(options.connect(guarded.nats_url(user)).await?)
+}
+
+async fn is_violation(guarded: &Guarded, kind: &str, user: &str, subject: &str) {
+    let [kind, user] = [format!("{kind} Violation"), format!("user:{user}\"")];
+    let subject = format!("{subject:?}");
+    let told = |line: &str| {
+        [&kind, &user, &subject]
+            .iter()
+            .all(|word| line.contains(word.as_str()))
+    };
+    eventually!(guarded.nats.output(), |output| output.lines().any(told));
+}
+
+async fn is_refused(guarded: &Guarded, url: String, statement: &str) -> Result<()> {
+    let output = guarded.sql(url, statement).await?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let refused = said.contains("permission denied") || said.contains("must be owner");
+    ensure!(!output.status.success() && refused, "{statement}: {said}");
+    Ok(())
+}
+
+/// A role that somebody else made may read nothing, whatever its password.
+async fn nobody_else_comes_in(guarded: &Guarded) -> Result<()> {
+    let create = "CREATE ROLE tiffin_stranger LOGIN PASSWORD 'stranger'".to_owned();
+    guarded.postgres.execute(None, create).await;
+    let url = guarded.database("stranger");
+    let (_, server) = url.split_once('@').context("a server")?;
+    let url = format!("postgres://tiffin_stranger:stranger@{server}");
+    is_refused(guarded, url, "SELECT").await
+}
+
+/// How much there is in the streams and in the log.
+async fn kept(guarded: &Guarded) -> Result<String> {
+    let mut kept = Vec::new();
+    for stream in ["ORDER_CREATED", "ORDER_UPDATED", "ORDER_AGAIN"] {
+        let info: Value = serde_json::from_str(&nats(guarded, &["stream", "info", stream, "--json"]).await?)?;
+        kept.push(info["state"]["messages"].to_string());
+    }
+    let count = "SELECT count(*) FROM log.events".to_owned();
+    kept.push(guarded.postgres.execute(Some("tiffin"), count).await);
+    Ok(kept.join(" "))
+}
+
+async fn nats(guarded: &Guarded, arguments: &[&str]) -> Result<String> {
+    let mut nats = command(nats_cli());
+    nats.args(["--no-context", "--server", &guarded.nats_url("operator")]);
+    nats.args(arguments);
+    said(nats).await
+}
+
+async fn tiffin(guarded: &Guarded, arguments: &[&str]) -> Result<String> {
+    let mut tiffin = command(program("tiffin"));
+    tiffin
+        .args(arguments)
+        .env("TIFFIN_NATS_URL", guarded.nats_url("operator"));
+    said(tiffin).await
+}
+
+async fn said(mut command: Command) -> Result<String> {
+    command.stdin(Stdio::null());
+    let run = tokio::task::spawn_blocking(move || command.output());
+    let output = tokio::time::timeout(Duration::from_mins(1), run).await???;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(said)
+}
