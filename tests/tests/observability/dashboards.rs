@@ -76,6 +76,23 @@ fn dashboards_and_alerts_name_only_metrics_that_are_documented() {
 }
 
 #[test]
+fn whoever_an_alert_wakes_finds_what_to_do() {
+    let page = fs::read_to_string(workspace().join("docs/operations.md")).expect("the page");
+    let alerts = fs::read_to_string(observability("alerts.yml")).expect("the alerts");
+    let names = alerts
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let silent: Vec<_> = names
+        .filter(|name| !page.contains(&format!("\n### {name}\n")))
+        .collect();
+    assert!(silent.is_empty(), "{silent:?}");
+    assert_eq!(
+        alerts.matches("- alert: ").count(),
+        page.matches("\n### ").count()
+    );
+}
+
+#[test]
 fn every_panel_has_what_a_reader_needs() {
     let mut uids = BTreeSet::new();
     for (file, dashboard) in dashboards() {
