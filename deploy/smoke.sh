@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # smoke.sh URL [COMMAND…]: looks from outside whether an installation of Tiffin works. Places 50 orders at its gateway,
-# watches each to its end over WebSocket and server-sent events, cancels five more, and ends green or says what was wrong.
+# has 50 subscribers follow some of them over WebSocket and server-sent events, looks at each at its end, cancels five more,
+# and ends green or says what was wrong.
 # Each COMMAND restarts something and returns when that is ready again; they are run one after the other while orders are
 # placed and watched, and nothing may be lost by it.
 #

@@ -13,7 +13,7 @@ use clap::Parser;
 
 use crate::{
     config::{self, Stop},
-    settings::socket_address,
+    settings::AdminSettings,
 };
 
 /// The word that asks for a check instead of a service.
@@ -27,15 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 struct Settings {
     #[arg(hide = true, value_parser = [WORD])]
     word: String,
-    /// Where the service answers `/readyz`.
-    #[arg(
-        long,
-        env = "TIFFIN_ADMIN_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:9464",
-        value_parser = socket_address
-    )]
-    admin_listen: SocketAddr,
+    #[command(flatten)]
+    admin: AdminSettings,
 }
 
 /// Whether the command line asks for a check.
@@ -46,7 +39,7 @@ pub(crate) fn is_wanted() -> bool {
 /// Asks, and says what the service reports of itself: as an error where it is not ready.
 pub(crate) fn run() -> Result<Result<String, String>, Stop> {
     let settings = config::parse::<Settings>()?;
-    let address = reachable(settings.admin_listen);
+    let address = reachable(settings.admin.admin_listen);
     Ok(ask(address).unwrap_or_else(|error| Err(format!("no answer from {address}: {error}"))))
 }
 

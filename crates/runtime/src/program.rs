@@ -74,7 +74,7 @@ pub fn run(
     let ending = runtime.block_on(async {
         let lifecycle = Lifecycle::new(common.grace);
         lifecycle.stop_on_signals()?;
-        let admin = Admin::start(common.admin_listen, &lifecycle)?;
+        let admin = Admin::start(common.admin.admin_listen, &lifecycle)?;
         body(Process {
             lifecycle,
             admin,

@@ -12,6 +12,20 @@ pub struct Common {
     /// How the program logs.
     #[command(flatten)]
     pub log: LogSettings,
+    /// Where its health is asked for.
+    #[command(flatten)]
+    pub admin: AdminSettings,
+    /// How long a stop may take: a number of seconds, at most 25.
+    #[arg(long, env = "TIFFIN_GRACE", value_name = "SECONDS", default_value = "20", value_parser = grace)]
+    pub grace: Duration,
+    /// Which share of new traces is sampled, from 0 to 1; a trace that a caller sampled stays sampled.
+    #[arg(long, env = "TIFFIN_TRACE_RATIO", value_name = "RATIO", default_value = "0.01", value_parser = ratio)]
+    pub trace_ratio: f64,
+}
+
+/// Where a service's health is asked for.
+#[derive(Clone, Debug, Args)]
+pub struct AdminSettings {
     /// Where `/livez`, `/readyz` and `/metrics` are answered.
     #[arg(
         long,
@@ -21,12 +35,6 @@ pub struct Common {
         value_parser = socket_address
     )]
     pub admin_listen: SocketAddr,
-    /// How long a stop may take: a number of seconds, at most 25.
-    #[arg(long, env = "TIFFIN_GRACE", value_name = "SECONDS", default_value = "20", value_parser = grace)]
-    pub grace: Duration,
-    /// Which share of new traces is sampled, from 0 to 1; a trace that a caller sampled stays sampled.
-    #[arg(long, env = "TIFFIN_TRACE_RATIO", value_name = "RATIO", default_value = "0.01", value_parser = ratio)]
-    pub trace_ratio: f64,
 }
 
 /// How a program logs.

@@ -19,10 +19,7 @@ pub(crate) fn unknown(objects: &Objects) -> Vec<String> {
             }
             let known = known(name, list(&container["args"]));
             let told = told(objects, &workload, container);
-            // OpenTelemetry's are known to its library.
-            let wrong = told
-                .into_iter()
-                .filter(|key| !key.starts_with("OTEL_") && !known.contains(key));
+            let wrong = told.into_iter().filter(|key| !known.contains(key));
             unknown.extend(wrong.map(|key| format!("{} is told {key}", workload.name)));
         }
     }
