@@ -35,8 +35,9 @@ struct Inner {
 }
 
 impl Transport {
-    /// Transports over this engine. When `stop` is cancelled, no new connection is upgraded and the open ones are
-    /// closed over [`StreamSettings::drain`](crate::StreamSettings::drain); `tracker` waits for them.
+    /// Transports over this engine. When `stop` is cancelled, open streams are closed over
+    /// [`StreamSettings::drain`](crate::StreamSettings::drain), those included that still come over a connection which
+    /// was there; `tracker` waits for them.
     pub fn new(
         engine: Engine,
         authenticate: Arc<dyn Authenticate>,
@@ -90,10 +91,6 @@ impl Transport {
 
     /// A place among the connections that stay open.
     pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        if self.stop().is_cancelled() {
-            return Err(Refusal::new(Code::Unavailable, "The service is about to stop.")
-                .retry_after(Duration::from_secs(1)));
-        }
         Arc::clone(&self.0.connections).try_acquire_owned().map_err(|_| {
             Refusal::new(Code::Overloaded, "Too many connections are open.")
                 .retry_after(Duration::from_secs(5))
