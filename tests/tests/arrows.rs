@@ -27,8 +27,9 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     BTreeMap::from([
         ("order", vec![]),
         ("eventstore", vec![]),
+        ("trace", vec![]),
         ("graphql-transport", vec![]),
-        ("runtime", vec![]),
+        ("runtime", vec!["trace"]),
         ("proto", vec!["order"]),
         ("graphql", vec!["order"]),
         ("bus", vec!["eventstore"]),

@@ -1,4 +1,4 @@
-//! What a long-running program needs around its own work: settings, logs, health, HTTP, keys, a graceful stop.
+//! What a long-running program needs around its own work: settings, logs, traces, health, HTTP, keys, a graceful stop.
 
 mod admin;
 mod apart;
@@ -16,6 +16,7 @@ mod settings;
 pub mod telemetry;
 mod tls;
 mod traceparent;
+mod traces;
 
 pub use admin::{Admin, Readiness};
 pub use error::Error;
@@ -27,6 +28,7 @@ pub use program::{Process, Settings, main};
 pub use secret::Secret;
 pub use settings::{Common, HttpSettings, KeySettings, LogFormat, LogSettings, NatsSettings, socket_address};
 pub use traceparent::{NotATraceParent, Sampler, TraceParent};
+pub use traces::Traces;
 
 /// Every program that uses this crate allocates through mimalloc.
 #[global_allocator]

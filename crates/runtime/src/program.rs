@@ -6,7 +6,7 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
-    Admin, Common, Error, Lifecycle, Sampler,
+    Admin, Common, Error, Lifecycle, Sampler, Traces,
     config::{self, Stop},
     healthcheck,
     lifecycle::Ending,
@@ -31,6 +31,8 @@ pub struct Process {
     pub admin: Admin,
     /// Which new traces are sampled.
     pub sampler: Sampler,
+    /// Makes the tracer of each service.
+    pub traces: Traces,
 }
 
 /// Runs a service: `start` sets everything up and returns, and what it spawned on the lifecycle runs until SIGTERM or
@@ -75,12 +77,16 @@ pub fn run(
         let lifecycle = Lifecycle::new(common.grace);
         lifecycle.stop_on_signals()?;
         let admin = Admin::start(common.admin.admin_listen, &lifecycle)?;
-        body(Process {
+        let traces = Traces::new(common.trace_ratio);
+        let ending = body(Process {
             lifecycle,
             admin,
             sampler: Sampler::new(common.trace_ratio),
+            traces: traces.clone(),
         })
-        .await
+        .await;
+        traces.finish().await;
+        ending
     });
     // A blocking call that hangs must not keep the process.
     runtime.shutdown_background();

@@ -18,6 +18,7 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
         lifecycle,
         admin,
         sampler,
+        ..
     } = process;
     let http = HttpServer::bind(&settings.http)?;
     let keys = settings.keys.load()?;
