@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
+use tiffin_trace::TraceParent;
 use time::OffsetDateTime;
 
 use crate::{
@@ -38,19 +39,15 @@ impl Publication {
         })
     }
 
-    /// The message's headers: `source` is who publishes; the event's trace goes along if `traced` says so.
-    pub fn headers(
-        &self,
-        source: &'static str,
-        traced: impl FnOnce(&str) -> bool,
-    ) -> Vec<(&'static str, String)> {
-        let Envelope {
-            status,
-            version,
-            traceparent,
-            ..
-        } = &self.envelope;
-        let traceparent = traceparent.as_deref().filter(|text| traced(text));
+    /// What the event belongs to.
+    pub fn trace(&self) -> Option<TraceParent> {
+        self.envelope.trace
+    }
+
+    /// The message's headers: `source` is who publishes, and `traceparent` what the message belongs to, if that is
+    /// sampled.
+    pub fn headers(&self, source: &'static str, traceparent: Option<String>) -> Vec<(&'static str, String)> {
+        let Envelope { status, version, .. } = &self.envelope;
         let always = [
             ("ce-specversion", "1.0".to_owned()),
             ("ce-type", self.name.to_owned()),
@@ -59,7 +56,7 @@ impl Publication {
         let known = [
             status.map(|status| ("order-status", status.to_string())),
             version.map(|version| ("order-version", version.to_string())),
-            traceparent.map(|text| ("traceparent", text.to_owned())),
+            traceparent.map(|text| ("traceparent", text)),
         ];
         always.into_iter().chain(known.into_iter().flatten()).collect()
     }

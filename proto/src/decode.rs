@@ -8,6 +8,7 @@ use tiffin_order::{
     Actor, Cause, Fact, Open, Order, Owner, Products, Reason, Recorded, Status, Transition, Version,
     WorkflowId, evolve,
 };
+use tiffin_trace::TraceParent;
 use time::OffsetDateTime;
 
 use crate::{
@@ -50,8 +51,8 @@ pub struct Envelope {
     pub wake_after: Option<Duration>,
     /// Who caused it.
     pub actor: Option<Actor>,
-    /// The trace it belongs to, in W3C form.
-    pub traceparent: Option<Arc<str>>,
+    /// What it belongs to.
+    pub trace: Option<TraceParent>,
     /// SHA-256 of the input of a creation with an idempotency key.
     pub input_hash: Option<[u8; 32]>,
     /// The version of the fact's schema.
@@ -63,14 +64,13 @@ impl Envelope {
     pub fn decode(metadata: &[u8]) -> Result<Self, DecodeError> {
         let metadata = v1::EventMetadata::decode(metadata)?;
         let envelope = metadata.envelope.unwrap_or_default();
-        let text = |text: String| (!text.is_empty()).then(|| Arc::from(text));
         Ok(Self {
             version: Version::new(envelope.version),
             status: status_from_wire(envelope.status),
             reason: reason_from_wire(envelope.reason),
             wake_after: envelope.wake_after.as_ref().and_then(duration_from_wire),
             actor: Actor::parse(&metadata.actor).ok(),
-            traceparent: text(metadata.traceparent),
+            trace: metadata.traceparent.parse().ok(),
             input_hash: metadata.input_hash.as_ref().try_into().ok(),
             schema_version: metadata.schema_version,
         })

@@ -1,10 +1,9 @@
 //! From a decision of the core to the bytes of an event.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use prost::Message;
 use tiffin_order::{Actor, Cause, Fact, NewFact, Open, Order, OrderId, Transition, Workflow, evolve};
+use tiffin_trace::TraceParent;
 use time::OffsetDateTime;
 
 use crate::{
@@ -19,8 +18,8 @@ use crate::{
 pub struct Context {
     /// Who caused it; `None` for the saga itself.
     pub actor: Option<Actor>,
-    /// The trace it belongs to, in W3C form.
-    pub traceparent: Option<Arc<str>>,
+    /// What it belongs to.
+    pub trace: Option<TraceParent>,
     /// SHA-256 of the input of a creation with an idempotency key.
     pub input_hash: Option<[u8; 32]>,
 }
@@ -149,7 +148,7 @@ fn metadata(context: &Context, envelope: Option<v1::Envelope>) -> Bytes {
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default(),
-        traceparent: context.traceparent.as_deref().unwrap_or_default().to_owned(),
+        traceparent: context.trace.map(|trace| trace.to_string()).unwrap_or_default(),
         input_hash: context
             .input_hash
             .map(|hash| Bytes::copy_from_slice(&hash))

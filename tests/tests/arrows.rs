@@ -20,6 +20,7 @@ const COMMON: &[&str] = &[
     "platform",
     "proto",
     "runtime",
+    "trace",
 ];
 
 /// Which crates each crate may depend on, without the `tiffin-` of their names.
@@ -28,12 +29,12 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("order", vec![]),
         ("eventstore", vec![]),
         ("trace", vec![]),
-        ("graphql-transport", vec![]),
+        ("graphql-transport", vec!["trace"]),
         ("runtime", vec!["trace"]),
-        ("proto", vec!["order"]),
-        ("graphql", vec!["order"]),
-        ("bus", vec!["eventstore"]),
-        ("platform", vec!["bus", "eventstore", "runtime"]),
+        ("proto", vec!["order", "trace"]),
+        ("graphql", vec!["order", "trace"]),
+        ("bus", vec!["eventstore", "trace"]),
+        ("platform", vec!["bus", "eventstore", "runtime", "trace"]),
         ("api", COMMON.to_vec()),
         ("orders", COMMON.to_vec()),
         ("notifier", COMMON.to_vec()),

@@ -12,6 +12,7 @@ use std::{convert::Infallible, future, pin::Pin, sync::Arc, time::Duration};
 use async_nats::jetstream;
 use bytes::Bytes;
 use tiffin_eventstore::{Cursor, EventStore, Position, ReadError, RecordedEvent};
+use tiffin_trace::TraceParent;
 use tokio::{
     sync::{mpsc, watch},
     time::{MissedTickBehavior, interval},
@@ -48,6 +49,8 @@ pub enum FeedItem {
         position: Position,
         /// The id of its event.
         event_id: Uuid,
+        /// What it belongs to, if that is sampled.
+        trace: Option<TraceParent>,
     },
     /// An event that the log brought, of any kind.
     Logged(Arc<RecordedEvent>),
@@ -164,7 +167,8 @@ impl Follower {
             }
         };
         let message = message.message;
-        let event = Headers::from(message.headers).event();
+        let headers = Headers::from(message.headers);
+        let event = headers.event();
         if attached.trust.received(sequence, event.is_some()) && self.read_log().await? {
             attached.trust.log_read();
         }
@@ -178,6 +182,7 @@ impl Follower {
             payload: message.payload,
             position: event.position,
             event_id: event.event_id,
+            trace: headers.trace(),
         };
         self.hand_on(published).await
     }

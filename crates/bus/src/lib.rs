@@ -30,7 +30,7 @@ pub use connection::{Config, ConfigError, OLDEST_SERVER, State, check_url};
 pub use consumer::{Delivery, PullConsumer};
 pub use core::{CoreMessage, CoreSubscription, SendError};
 pub use feed::{Feed, FeedItem};
-pub use message::{EVENT_ID, Headers, Message, POSITION};
+pub use message::{EVENT_ID, Headers, Message, POSITION, TRACE};
 pub use relay::{Relay, RelayConfig};
 pub use republish::{NUMBER, RepublishError, Republished, Republisher};
 pub use request::RequestError;

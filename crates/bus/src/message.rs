@@ -3,12 +3,15 @@
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use tiffin_eventstore::{Cursor, Position};
+use tiffin_trace::{Span, TraceParent};
 use uuid::Uuid;
 
 /// Header: the id of the event that the message carries (CloudEvents' `id`).
 pub const EVENT_ID: &str = "ce-id";
 /// Header: the event's position in the log, a decimal number.
 pub const POSITION: &str = "tiffin-position";
+/// Header: what the message belongs to, in W3C form; only where that is sampled.
+pub const TRACE: &str = "traceparent";
 
 /// What a relay publishes for an event; it adds [`EVENT_ID`] and [`POSITION`] itself.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub struct Message {
     pub headers: Vec<(&'static str, String)>,
     /// Its payload.
     pub payload: Bytes,
+    /// The publication, which ends when the message is acknowledged.
+    pub span: Span,
 }
 
 /// The headers of a message received.
@@ -29,6 +34,12 @@ impl Headers {
     /// The first value of the header `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(async_nats::HeaderValue::as_str)
+    }
+
+    /// What the message belongs to, if that is sampled.
+    pub fn trace(&self) -> Option<TraceParent> {
+        let trace: TraceParent = self.get(TRACE)?.parse().ok()?;
+        trace.sampled().then_some(trace)
     }
 
     /// The event that the message carries, if a relay published it.
@@ -87,6 +98,7 @@ mod tests {
             subject: "order.created.1".to_owned(),
             headers: vec![("ce-type", "order.created".to_owned())],
             payload: Bytes::new(),
+            span: Span::default(),
         };
         let headers = Headers(published(&message, event, "ORDER_CREATED", 41));
         assert_eq!(headers.event(), Some(event));

@@ -42,6 +42,13 @@ impl Database {
         }
     }
 
+    pub(crate) fn system(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgresql",
+        }
+    }
+
     /// Whether no other process can write to it.
     pub(crate) fn is_ours_alone(&self) -> bool {
         matches!(self, Self::Sqlite(_))

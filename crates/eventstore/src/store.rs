@@ -47,6 +47,11 @@ struct Inner {
 }
 
 impl EventStore {
+    /// The database's name among OpenTelemetry's: `sqlite` or `postgresql`.
+    pub fn system(&self) -> &'static str {
+        self.0.database.system()
+    }
+
     /// Brings the log's tables up to date. Several processes may do so at once.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use async_graphql::Data;
 use async_trait::async_trait;
 use futures::future::OptionFuture;
 use http::HeaderMap;
+use tiffin_trace::Span;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::error::{Code, Refusal};
@@ -65,6 +66,7 @@ pub struct Session {
     caller: Arc<dyn Any + Send + Sync>,
     insert: fn(&Arc<dyn Any + Send + Sync>, &mut Data),
     revoked: Option<CancellationToken>,
+    span: Span,
 }
 
 impl Session {
@@ -74,6 +76,7 @@ impl Session {
             caller: Arc::new(caller),
             insert: insert::<T>,
             revoked: None,
+            span: Span::default(),
         }
     }
 
@@ -84,6 +87,17 @@ impl Session {
             revoked: Some(revoked),
             ..self
         }
+    }
+
+    /// The same, whose request over HTTP is this span. A connection that stays open has none: what is sent over it
+    /// belongs to the traces of what happened.
+    #[must_use]
+    pub fn within(self, span: Span) -> Self {
+        Self { span, ..self }
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
     }
 
     /// The caller, if it is of this type.

@@ -1,8 +1,9 @@
 //! Who asks: the owner that a credential stands for, and its role.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use tiffin_order::{InvalidInput, Owner};
+use tiffin_trace::TraceParent;
 
 /// What kind of party a principal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,8 +105,8 @@ impl FromStr for Principal {
 pub struct Caller {
     /// Who asks.
     pub principal: Principal,
-    /// The W3C `traceparent` that the effects of the request belong to.
-    pub traceparent: Option<Arc<str>>,
+    /// What the effects of the request belong to.
+    pub trace: Option<TraceParent>,
 }
 
 #[cfg(test)]

@@ -218,7 +218,7 @@ fn caller(role: Role) -> Caller {
             owner: Owner::parse("own").unwrap(),
             role,
         },
-        traceparent: None,
+        trace: None,
     }
 }
 

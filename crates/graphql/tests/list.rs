@@ -74,7 +74,7 @@ fn ask(document: &str) -> (Value, Vec<Listing>) {
             owner: Owner::parse("staff").unwrap(),
             role: Role::Kitchen,
         },
-        traceparent: None,
+        trace: None,
     };
     let response = block_on(schema.execute(Request::new(document).data(caller)));
     let listings = std::mem::take(&mut *orders.0.lock().unwrap());

@@ -15,7 +15,6 @@ mod secret;
 mod settings;
 pub mod telemetry;
 mod tls;
-mod traceparent;
 mod traces;
 
 pub use admin::{Admin, Readiness};
@@ -27,7 +26,6 @@ pub use lifecycle::{Ending, Lifecycle};
 pub use program::{Process, Settings, main};
 pub use secret::Secret;
 pub use settings::{Common, HttpSettings, KeySettings, LogFormat, LogSettings, NatsSettings, socket_address};
-pub use traceparent::{NotATraceParent, Sampler, TraceParent};
 pub use traces::Traces;
 
 /// Every program that uses this crate allocates through mimalloc.

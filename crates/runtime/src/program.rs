@@ -6,7 +6,7 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
-    Admin, Common, Error, Lifecycle, Sampler, Traces,
+    Admin, Common, Error, Lifecycle, Traces,
     config::{self, Stop},
     healthcheck,
     lifecycle::Ending,
@@ -29,8 +29,6 @@ pub struct Process {
     pub lifecycle: Lifecycle,
     /// The admin server; it listens already.
     pub admin: Admin,
-    /// Which new traces are sampled.
-    pub sampler: Sampler,
     /// Makes the tracer of each service.
     pub traces: Traces,
 }
@@ -81,7 +79,6 @@ pub fn run(
         let ending = body(Process {
             lifecycle,
             admin,
-            sampler: Sampler::new(common.trace_ratio),
             traces: traces.clone(),
         })
         .await;

@@ -18,7 +18,8 @@ pub struct Common {
     /// How long a stop may take: a number of seconds, at most 25.
     #[arg(long, env = "TIFFIN_GRACE", value_name = "SECONDS", default_value = "20", value_parser = grace)]
     pub grace: Duration,
-    /// Which share of new traces is sampled, from 0 to 1; a trace that a caller sampled stays sampled.
+    /// Which share of new traces is sampled, from 0 to 1; a trace that a caller sampled stays sampled. Spans go to where
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` says.
     #[arg(long, env = "TIFFIN_TRACE_RATIO", value_name = "RATIO", default_value = "0.01", value_parser = ratio)]
     pub trace_ratio: f64,
 }

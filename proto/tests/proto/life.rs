@@ -21,7 +21,9 @@ pub(crate) fn at(seconds: i64) -> OffsetDateTime {
 pub(crate) fn context() -> Context {
     Context {
         actor: Some(Actor::parse("web").unwrap()),
-        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            .parse()
+            .ok(),
         input_hash: Some([9; 32]),
     }
 }

@@ -71,7 +71,7 @@ fn the_envelope_tells_the_state_without_the_fact() {
     let (.., encoded, _, _) = life().remove(0);
     let envelope = Envelope::decode(&encoded.metadata).unwrap();
     assert_eq!(envelope.actor, context().actor);
-    assert_eq!(envelope.traceparent, context().traceparent);
+    assert_eq!(envelope.trace, context().trace);
     assert_eq!(envelope.input_hash, context().input_hash);
     assert_eq!(envelope.schema_version, 1);
 }
@@ -111,7 +111,10 @@ fn a_message_is_headed_by_its_type_its_source_and_what_the_envelope_tells() {
         .iter()
         .map(|(.., encoded, _, at)| {
             let publication = Publication::of(encoded.kind, &encoded.data, &encoded.metadata, *at)?;
-            let headers = publication.headers("order.test", |_| true).into_iter().skip(1);
+            let headers = publication
+                .headers("order.test", publication.trace().map(|trace| trace.to_string()))
+                .into_iter()
+                .skip(1);
             Some(
                 headers
                     .map(|(name, value)| format!("{name}: {value}"))
@@ -119,7 +122,7 @@ fn a_message_is_headed_by_its_type_its_source_and_what_the_envelope_tells() {
             )
         })
         .collect();
-    let trace = format!("traceparent: {}", context().traceparent.unwrap());
+    let trace = format!("traceparent: {}", context().trace.unwrap());
     let headed = |words: &[&str]| {
         let words = words.iter().map(|word| (*word).to_owned());
         Some(words.chain([trace.clone()]).collect::<Vec<_>>())
@@ -154,7 +157,7 @@ fn a_message_is_headed_by_its_type_its_source_and_what_the_envelope_tells() {
 fn a_trace_goes_along_only_where_it_is_wanted() {
     let (.., encoded, _, at) = life().remove(0);
     let publication = Publication::of(encoded.kind, &encoded.data, &encoded.metadata, at).unwrap();
-    let headers = publication.headers("order.test", |_| false);
+    let headers = publication.headers("order.test", None);
     assert!(
         headers.iter().all(|(name, _)| *name != "traceparent"),
         "{headers:?}"

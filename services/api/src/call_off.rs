@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use prost::Message;
+use tiffin_bus::TRACE;
 use tiffin_graphql::{Caller, Error, ErrorCode, OrderView, Role};
 use tiffin_order::{Note, OrderId, Status};
+use tiffin_platform::spans;
 use tiffin_proto::v1::{self, cancel_order_response::Result as Verdict};
+use tiffin_trace::SpanKind;
 
 use crate::orders::{Orders, wrong};
 
@@ -22,8 +25,11 @@ impl Orders {
         note: Option<String>,
     ) -> Result<OrderView, Error> {
         let request = request(caller, id, note)?.encode_to_vec();
-        let trace = caller.traceparent.iter();
-        let headers: Vec<_> = trace.map(|trace| ("traceparent", trace.to_string())).collect();
+        let span = self.tracer.span(caller.trace, SpanKind::Client, SUBJECT);
+        span.set("rpc.system", "nats");
+        span.set("rpc.method", SUBJECT);
+        span.set(spans::ORDER_ID, id);
+        let headers: Vec<_> = span.header().map(|trace| (TRACE, trace)).into_iter().collect();
         let answer = self
             .bus
             .request_with_headers(SUBJECT, &headers, request.into(), PATIENCE);
@@ -37,6 +43,7 @@ impl Orders {
                 }
             },
             Err(error) => {
+                span.fail("no_answer");
                 tracing::warn!(order.id = %id, %error, "no answer to a cancellation");
                 self.as_seen(id).await
             }
@@ -106,7 +113,7 @@ mod tests {
         let owner = Owner::parse("somebody").unwrap();
         let caller = Caller {
             principal: Principal { owner, role },
-            traceparent: None,
+            trace: None,
         };
         request(&caller, OrderId::new(Uuid::nil()), Some(note.to_owned()))
     }

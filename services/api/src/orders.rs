@@ -5,6 +5,7 @@ use tiffin_bus::Bus;
 use tiffin_eventstore::EventStore;
 use tiffin_graphql::{Caller, Created, Error, Listed, Listing, NewOrder, OrderPort, OrderView};
 use tiffin_order::{InvalidInput, OrderId};
+use tiffin_trace::Tracer;
 
 use crate::{admission::Admission, metrics::Metrics, tables::Tables};
 
@@ -16,6 +17,7 @@ pub(crate) struct Orders {
     pub(crate) list: Tables,
     pub(crate) admission: Admission,
     pub(crate) metrics: Metrics,
+    pub(crate) tracer: Tracer,
 }
 
 /// What a client is told of an input that breaks a rule.

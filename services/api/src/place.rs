@@ -6,9 +6,11 @@ use sha2::{Digest, Sha256};
 use tiffin_eventstore::{Append, AppendError, Expected, NewEvent, RecordedEvent, Urgency};
 use tiffin_graphql::{Caller, Created, Error, ErrorCode, NewOrder, NewProduct};
 use tiffin_order::{Actor, Fact, IdempotencyKey, InvalidInput, NewFact, Order, OrderId, Owner, Products};
+use tiffin_platform::spans;
 use tiffin_proto::{Context, Envelope};
-use tiffin_runtime::TraceParent;
+use tiffin_trace::TraceParent;
 use tokio::time::timeout;
+use tracing::field::display;
 use uuid::Uuid;
 
 use crate::{
@@ -36,13 +38,18 @@ impl Orders {
     pub(crate) async fn place(&self, caller: &Caller, order: NewOrder) -> Result<Created, Error> {
         let wish = Wish::check(&caller.principal.owner, &order).map_err(wrong)?;
         self.admission.admit()?;
-        match timeout(PATIENCE, self.store.append(wish.append(caller))).await {
+        let span = spans::append(&self.tracer, &self.store, caller.trace);
+        span.set(spans::ORDER_ID, wish.id);
+        let append = wish.append(span.context());
+        match timeout(PATIENCE, self.store.append(append)).await {
             Ok(Ok(appended)) => {
+                drop(span);
                 let order = view(wish.id, &appended.events)?;
+                let trace_id = caller.trace.map(TraceParent::trace_id).map(display);
                 tracing::info!(
                     order.id = %wish.id,
                     order.version = order.details.version.get(),
-                    trace.id = trace_id(caller),
+                    trace_id,
                     "order placed"
                 );
                 Ok(Created {
@@ -51,11 +58,19 @@ impl Orders {
                 })
             }
             Ok(Err(AppendError::Conflict { .. })) if wish.hash.is_some() => {
+                span.fail("conflict");
+                drop(span);
                 // Apart: rare, and what it needs would count for every order that is placed.
                 Box::pin(self.placed_before(&wish)).await
             }
-            Ok(Err(error)) => Err(refused(&error)),
-            Err(_) => Err(Error::from(ErrorCode::Timeout).hint(REPEAT)),
+            Ok(Err(error)) => {
+                span.fail("refused");
+                Err(refused(&error))
+            }
+            Err(_) => {
+                span.fail("timeout");
+                Err(Error::from(ErrorCode::Timeout).hint(REPEAT))
+            }
         }
     }
 
@@ -106,7 +121,7 @@ impl Wish {
         })
     }
 
-    fn append(&self, caller: &Caller) -> Append {
+    fn append(&self, trace: Option<TraceParent>) -> Append {
         // Expecting no stream is the whole decision: an order that there is not can always be placed.
         let created = Fact::Created {
             owner: self.owner.clone(),
@@ -114,7 +129,7 @@ impl Wish {
         };
         let context = Context {
             actor: Actor::parse(self.owner.as_str()).ok(),
-            traceparent: caller.traceparent.clone(),
+            trace,
             input_hash: self.hash,
         };
         let event = tiffin_proto::encode(self.id, &Order::Absent, &NewFact::from(created), &context);
@@ -130,11 +145,6 @@ impl Wish {
             urgency: Urgency::Start,
         }
     }
-}
-
-fn trace_id(caller: &Caller) -> Option<String> {
-    let traceparent: TraceParent = caller.traceparent.as_deref()?.parse().ok()?;
-    Some(traceparent.trace_id())
 }
 
 /// SHA-256 of the products exactly as they were sent.

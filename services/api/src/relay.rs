@@ -5,8 +5,9 @@ use std::time::Duration;
 use tiffin_bus::{Message, StreamSpec};
 use tiffin_eventstore::RecordedEvent;
 use tiffin_order::OrderId;
+use tiffin_platform::spans;
 use tiffin_proto::{Publication, kind};
-use tiffin_runtime::TraceParent;
+use tiffin_trace::Tracer;
 
 /// The stream of new orders.
 pub(crate) fn stream(replicas: usize) -> StreamSpec {
@@ -23,16 +24,19 @@ pub(crate) fn stream(replicas: usize) -> StreamSpec {
 }
 
 /// The message for this event, if it places an order.
-pub(crate) fn message(event: &RecordedEvent) -> Option<Message> {
+pub(crate) fn message(tracer: &Tracer, event: &RecordedEvent) -> Option<Message> {
     if &*event.kind != kind::ORDER_CREATED {
         return None;
     }
     let id = OrderId::from_stream(event.stream.as_str())?;
     let publication = Publication::of(&event.kind, &event.data, &event.metadata, event.created_at)?;
-    let sampled = |text: &str| text.parse().is_ok_and(TraceParent::sampled);
+    let subject = format!("{}.{id}", publication.name);
+    let span = spans::publish(tracer, publication.trace(), &subject, event.id);
+    span.set(spans::ORDER_ID, id);
     Some(Message {
-        subject: format!("{}.{id}", publication.name),
-        headers: publication.headers("order.api", sampled),
+        subject,
+        headers: publication.headers("order.api", span.header()),
         payload: publication.payload,
+        span,
     })
 }

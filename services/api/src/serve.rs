@@ -17,9 +17,9 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
     let Process {
         lifecycle,
         admin,
-        sampler,
-        ..
+        traces,
     } = process;
+    let tracer = traces.tracer("tiffin-api")?;
     let http = HttpServer::bind(&settings.http)?;
     let keys = settings.keys.load()?;
     let mut platform = Platform::of_service("api", &settings.platform, &lifecycle).await?;
@@ -31,7 +31,7 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
         store: platform.store.clone(),
         bus: platform.bus.clone(),
         keys,
-        sampler,
+        tracer,
     };
     let config = Config {
         transport: settings.transport.into(),

@@ -13,7 +13,8 @@ use tiffin_bus::{Bus, Relay, RelayConfig};
 use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, Grant, Lease, LogAccess, MigrateError, OpenError};
 use tiffin_graphql::{Caller, Ports, Principal};
 use tiffin_graphql_transport::{ApiKeys, Engine, Session, Transport};
-use tiffin_runtime::{Holder, Keys, Lifecycle, Sampler};
+use tiffin_runtime::{Holder, Keys, Lifecycle};
+use tiffin_trace::Tracer;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -37,8 +38,8 @@ pub struct Dependencies {
     pub bus: Bus,
     /// The API keys that are accepted.
     pub keys: Keys<Principal>,
-    /// Which new traces are sampled.
-    pub sampler: Sampler,
+    /// Begins its spans, and decides which new traces are sampled.
+    pub tracer: Tracer,
 }
 
 /// Why the service cannot start.
@@ -78,7 +79,7 @@ pub async fn start(
         store,
         bus,
         keys,
-        sampler,
+        tracer,
     } = dependencies;
     let derived = Derived::open(&store, SCHEMA, MIGRATIONS).await?;
     let holder = format!("api-{}", Uuid::now_v7());
@@ -92,10 +93,9 @@ pub async fn start(
         derived,
         lease,
     };
-    lifecycle.spawn(
-        "relay of order.created",
-        Relay::new(&bus, relaying, relay::message).run(lifecycle.soft.clone()),
-    );
+    let publishing = tracer.clone();
+    let relay = Relay::new(&bus, relaying, move |event| relay::message(&publishing, event));
+    lifecycle.spawn("relay of order.created", relay.run(lifecycle.soft.clone()));
 
     let admission = Admission::new(store.clone(), config.admission);
     lifecycle.spawn("admission", admission.clone().follow(lifecycle.soft.clone()));
@@ -108,6 +108,7 @@ pub async fn start(
         list: tables,
         admission,
         metrics,
+        tracer: tracer.clone(),
     };
     let ports = Ports {
         orders: Some(Arc::new(orders)),
@@ -117,12 +118,12 @@ pub async fn start(
     let callers = ApiKeys::new(move |key: &str, headers: &HeaderMap| {
         let Holder { principal, revoked } = keys.holder(key, store.now())?;
         let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let traceparent = sampler.continue_or_start(given).to_string();
+        let span = tracer.request(given, "request");
         let caller = Caller {
             principal,
-            traceparent: Some(traceparent.into()),
+            trace: span.context(),
         };
-        Some(Session::new(caller).until(revoked))
+        Some(Session::new(caller).until(revoked).within(span))
     });
     let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
     let transport = Transport::new(engine, Arc::new(callers), tracker, stop);

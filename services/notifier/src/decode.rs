@@ -101,6 +101,7 @@ fn change(order: OrderId, event: &RecordedEvent) -> Result<Option<Change>, Sense
         reason: envelope.reason,
         at: event.created_at,
         event: event.id,
+        trace: envelope.trace,
     }))
 }
 
@@ -116,6 +117,7 @@ fn message(order: OrderId, payload: &[u8], event: Uuid) -> Option<Change> {
         reason: reason_from_wire(state.reason),
         at: at.replace_nanosecond(recorded.nanos.try_into().ok()?).ok()?,
         event,
+        trace: None,
     })
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use tiffin_bus::{Feed, FeedItem};
+use tiffin_platform::spans;
+use tiffin_trace::{Span, Tracer};
 
 use crate::{
     decode::{self, News},
@@ -12,15 +14,20 @@ use crate::{
 };
 
 /// Follows until the feed ends, which it does when the process stops.
-pub(crate) async fn follow(mut feed: Feed, hub: Hub, metrics: Metrics) {
+pub(crate) async fn follow(mut feed: Feed, hub: Hub, metrics: Metrics, tracer: Tracer) {
     while let Some(item) = feed.next().await {
-        let news = match item {
+        let mut span = Span::default();
+        let mut news = match item {
             FeedItem::Published {
                 subject,
                 payload,
                 event_id,
+                trace,
                 ..
-            } => decode::published(&subject, &payload, event_id),
+            } => {
+                span = spans::process(&tracer, trace, &subject, event_id);
+                decode::published(&subject, &payload, event_id)
+            }
             FeedItem::Logged(event) => decode::logged(&event),
             FeedItem::Reset => {
                 // What subscribers read before the feed began, or of another log, may lack what it does not bring.
@@ -29,6 +36,11 @@ pub(crate) async fn follow(mut feed: Feed, hub: Hub, metrics: Metrics) {
                 News::Nothing
             }
         };
+        if let News::Change(change) = &mut news {
+            span.set(spans::ORDER_ID, change.order);
+            // What the log brings is under its append.
+            change.trace = span.context().or(change.trace);
+        }
         match news {
             News::Change(change) => {
                 metrics.arrived(change.at);

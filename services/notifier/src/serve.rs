@@ -15,7 +15,12 @@ const ELSEWHERE: &str = "Subscribe over WebSocket at /graphql/ws or by server-se
 /// # Errors
 /// A setting that is wrong, a port in use, a database that is not as it must be.
 pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
-    let Process { lifecycle, admin, .. } = process;
+    let Process {
+        lifecycle,
+        admin,
+        traces,
+    } = process;
+    let tracer = traces.tracer("tiffin-notifier")?;
     let http = HttpServer::bind(&settings.http)?;
     let keys = settings.keys.load()?;
     let mut platform = Platform::of_service("notifier", &settings.platform, &lifecycle).await?;
@@ -26,6 +31,7 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
         store: platform.store.clone(),
         bus: platform.bus.clone(),
         keys,
+        tracer,
     };
     let config = Config {
         transport: settings.transport.into(),

@@ -9,6 +9,7 @@ use tiffin_eventstore::{EventStore, Grant, LogAccess};
 use tiffin_graphql::{Caller, Ports, Principal};
 use tiffin_graphql_transport::{ApiKeys, Engine, Session, Settings, Transport};
 use tiffin_runtime::{Holder, Keys, Lifecycle};
+use tiffin_trace::Tracer;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -38,6 +39,8 @@ pub struct Dependencies {
     pub bus: Bus,
     /// The API keys that are accepted.
     pub keys: Keys<Principal>,
+    /// Begins its spans.
+    pub tracer: Tracer,
 }
 
 /// What can be set about the notifier.
@@ -56,7 +59,12 @@ pub fn start(
     lifecycle: &Lifecycle,
     registry: &mut Registry,
 ) -> Router {
-    let Dependencies { store, bus, keys } = dependencies;
+    let Dependencies {
+        store,
+        bus,
+        keys,
+        tracer,
+    } = dependencies;
     let mut settings = config.transport;
     settings.streams.drain = settings.streams.drain.min(lifecycle.grace().mul_f64(0.75));
     let clock = store.clone();
@@ -71,7 +79,7 @@ pub fn start(
         lifecycle,
         "feed",
         &served,
-        follow(feed, hub.clone(), metrics.clone()),
+        follow(feed, hub.clone(), metrics.clone(), tracer.clone()),
     );
     spawn(
         lifecycle,
@@ -87,7 +95,7 @@ pub fn start(
         let Holder { principal, revoked } = keys.holder(key, store.now())?;
         let caller = Caller {
             principal,
-            traceparent: None,
+            trace: None,
         };
         Some(Session::new(caller).until(revoked))
     });
@@ -97,6 +105,7 @@ pub fn start(
         hub,
         snapshots,
         metrics,
+        tracer,
         _serving: served.drop_guard(),
     });
     transport.ws(updates.clone()).merge(transport.sse(updates))

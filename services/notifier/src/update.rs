@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tiffin_order::{OrderId, Owner, Reason, Status};
+use tiffin_trace::TraceParent;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -24,6 +25,8 @@ pub(crate) struct Change {
     pub(crate) at: OffsetDateTime,
     /// The event that made this version.
     pub(crate) event: Uuid,
+    /// What it belongs to.
+    pub(crate) trace: Option<TraceParent>,
 }
 
 /// A change and what it looks like to those who watch, each shape rendered once.

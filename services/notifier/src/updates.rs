@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use tiffin_graphql::{Caller, Error, ErrorCode};
 use tiffin_graphql_transport::{Outcome, Prepared, Session, Subscribe};
+use tiffin_trace::Tracer;
 use tokio_util::sync::DropGuard;
 
 use crate::{hub::Hub, metrics::Metrics, plan::Plan, snapshots::Snapshots, watch::Watch};
@@ -14,6 +15,7 @@ pub(crate) struct Updates {
     pub(crate) hub: Hub,
     pub(crate) snapshots: Snapshots,
     pub(crate) metrics: Metrics,
+    pub(crate) tracer: Tracer,
     /// Tells the feed when nobody is served any more.
     pub(crate) _serving: DropGuard,
 }
@@ -49,6 +51,13 @@ impl Updates {
         let caller: &Caller = session.caller().ok_or(ErrorCode::Unauthenticated)?;
         let mut plan = Plan::compile(operation.document(), operation.operation(), operation.variables())?;
         plan.resume(resume);
-        Watch::open(plan, &caller.principal, &self.hub, &self.snapshots, &self.metrics).await
+        let Self {
+            hub,
+            snapshots,
+            metrics,
+            tracer,
+            ..
+        } = self;
+        Watch::open(plan, &caller.principal, hub, snapshots, metrics, tracer).await
     }
 }

@@ -6,6 +6,8 @@ use futures::{Stream, stream};
 use tiffin_graphql::{Action, Error, ErrorCode, Principal, authorize};
 use tiffin_graphql_transport::Next;
 use tiffin_order::OrderId;
+use tiffin_platform::spans;
+use tiffin_trace::{Span, SpanKind, Tracer};
 
 use crate::{
     hub::{Attachment, Found, Hub},
@@ -30,6 +32,9 @@ pub(crate) struct Watch {
     history: Option<Arc<History>>,
     finished: bool,
     metrics: Metrics,
+    tracer: Tracer,
+    /// The hand-over of the last update, which ends when the next is asked for.
+    pushing: Span,
     _subscribed: Subscribed,
 }
 
@@ -45,6 +50,7 @@ impl Watch {
         hub: &Hub,
         snapshots: &Snapshots,
         metrics: &Metrics,
+        tracer: &Tracer,
     ) -> Result<Self, Error> {
         authorize(principal, Action::Watch, None)?;
         let attachment = hub.attach(plan.order);
@@ -63,6 +69,8 @@ impl Watch {
             history: Some(history),
             finished: false,
             metrics: metrics.clone(),
+            tracer: tracer.clone(),
+            pushing: Span::default(),
             _subscribed: metrics.subscribe(),
         })
     }
@@ -81,6 +89,7 @@ impl Watch {
     }
 
     async fn next(&mut self) -> Result<Option<Arc<Update>>, Error> {
+        self.pushing = Span::default();
         while !self.finished {
             if let Some(history) = &self.history {
                 if let Some(update) = history.at(self.slot.next()).cloned() {
@@ -93,6 +102,7 @@ impl Watch {
             match self.attachment.look(self.slot) {
                 Found::Next(update) => {
                     self.metrics.pushed_live(update.change.at);
+                    self.pushing = self.push(&update);
                     return Ok(Some(self.send(update)));
                 }
                 Found::Behind => self.catch_up().await?,
@@ -100,6 +110,19 @@ impl Watch {
             }
         }
         Ok(None)
+    }
+
+    /// What is pushed live is an effect of the change; what is read for a subscriber who comes, or lags, is one of the
+    /// subscription, and has no span.
+    fn push(&self, update: &Update) -> Span {
+        let change = &update.change;
+        let span = self
+            .tracer
+            .span(change.trace, SpanKind::Producer, "order.updated push");
+        span.set(spans::ORDER_ID, change.order);
+        span.set(spans::ORDER_STATUS, change.status);
+        span.set_number(spans::ORDER_VERSION, change.version);
+        span
     }
 
     fn send(&mut self, update: Arc<Update>) -> Arc<Update> {

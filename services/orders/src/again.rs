@@ -6,6 +6,7 @@ use tiffin_bus::{Bus, RepublishError, Republisher, StreamSpec};
 use tiffin_eventstore::{Cursor, ReadError, StreamName};
 use tiffin_order::OrderId;
 use tiffin_proto::v1;
+use tiffin_trace::Tracer;
 
 use crate::{
     log::{Log, LogError},
@@ -58,7 +59,9 @@ impl Again {
     /// `replicas`: on how many NATS servers it is kept.
     pub(crate) fn new(bus: &Bus, log: Log, replicas: usize) -> Self {
         let store = log.store.clone();
-        let republisher = Republisher::new(bus, store, stream(replicas), relay::any_message);
+        let republisher = Republisher::new(bus, store, stream(replicas), |event| {
+            relay::any_message(&Tracer::silent(0.0), event)
+        });
         Self { log, republisher }
     }
 

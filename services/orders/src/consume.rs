@@ -2,8 +2,11 @@
 
 use tiffin_bus::{Bus, ConsumerSpec, Delivery, PullConsumer};
 use tiffin_order::{Input, OrderId, Refusal};
+use tiffin_platform::spans;
 use tiffin_proto::{decode_bus, v1};
+use tiffin_trace::{Span, Tracer};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
 use crate::{
     park,
@@ -55,11 +58,17 @@ impl Starts {
             let this = self.clone();
             match order {
                 Ok(order) => {
-                    let outcome = self.runner.submit(order, Input::Start, Origin::default()).await;
+                    let span = processed(&saga.tracer, &delivery, order);
+                    let origin = Origin {
+                        actor: None,
+                        trace: span.context(),
+                    };
+                    let outcome = self.runner.submit(order, Input::Start, origin).await;
                     self.tracker.spawn(async move {
                         // No outcome: the process stops, and the message comes again.
                         if let Ok(outcome) = outcome.await {
-                            this.finish(&delivery, outcome).await;
+                            this.finish(&delivery, order, outcome).await;
+                            drop(span);
                         }
                     });
                 }
@@ -73,7 +82,7 @@ impl Starts {
 
     /// Acknowledges what is done with. What the database kept from being done comes again; the wake-up that every new
     /// order has does not wait for that.
-    async fn finish(&self, delivery: &Delivery, outcome: Outcome) {
+    async fn finish(&self, delivery: &Delivery, order: OrderId, outcome: Outcome) {
         match outcome {
             Err(Failure::Refused(Refusal::NotFound)) => {
                 // Apart: rare, and what it needs would count for every order that is started.
@@ -81,10 +90,10 @@ impl Starts {
             }
             Ok(_) | Err(Failure::Parked | Failure::Refused(_)) => delivery.ack().await,
             Err(failure @ Failure::Unavailable(_)) => {
-                tracing::debug!(subject = delivery.subject, error = %failure, "an order was not started");
+                tracing::debug!(order.id = %order, error = %failure, "an order was not started");
             }
             Err(failure) => {
-                tracing::warn!(subject = delivery.subject, error = %failure, "an order was not started");
+                tracing::warn!(order.id = %order, error = %failure, "an order was not started");
             }
         }
     }
@@ -99,6 +108,17 @@ impl Starts {
             }
         }
     }
+}
+
+/// The start of an order, until the message is acknowledged.
+fn processed(tracer: &Tracer, delivery: &Delivery, order: OrderId) -> Span {
+    let event = delivery
+        .headers
+        .event()
+        .map_or(Uuid::nil(), |event| event.event_id);
+    let span = spans::process(tracer, delivery.headers.trace(), &delivery.subject, event);
+    span.set(spans::ORDER_ID, order);
+    span
 }
 
 /// The order that a message announces, or what is wrong with the message.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tiffin_bus::{Message, StreamSpec};
 use tiffin_eventstore::RecordedEvent;
 use tiffin_order::OrderId;
+use tiffin_platform::spans;
 use tiffin_proto::{Publication, kind};
-use tiffin_runtime::TraceParent;
+use tiffin_trace::Tracer;
 
 /// The stream of changes.
 pub(crate) fn stream(replicas: usize) -> StreamSpec {
@@ -23,12 +24,12 @@ pub(crate) fn stream(replicas: usize) -> StreamSpec {
 }
 
 /// The message for this event, if it has one and is ours to publish.
-pub(crate) fn message(event: &RecordedEvent) -> Option<Message> {
-    (&*event.kind != kind::ORDER_CREATED).then(|| any_message(event))?
+pub(crate) fn message(tracer: &Tracer, event: &RecordedEvent) -> Option<Message> {
+    (&*event.kind != kind::ORDER_CREATED).then(|| any_message(tracer, event))?
 }
 
 /// The message for this event, if it has one, whoever publishes it.
-pub(crate) fn any_message(event: &RecordedEvent) -> Option<Message> {
+pub(crate) fn any_message(tracer: &Tracer, event: &RecordedEvent) -> Option<Message> {
     let stream = event.stream.as_str();
     let (source, id) = match &*event.kind {
         kind::ORDER_CREATED => ("order.api", OrderId::from_stream(stream)?.to_string()),
@@ -36,10 +37,13 @@ pub(crate) fn any_message(event: &RecordedEvent) -> Option<Message> {
         _ => ("order.processing", OrderId::from_stream(stream)?.to_string()),
     };
     let publication = Publication::of(&event.kind, &event.data, &event.metadata, event.created_at)?;
-    let sampled = |text: &str| text.parse().is_ok_and(TraceParent::sampled);
+    let subject = format!("{}.{id}", publication.name);
+    let span = spans::publish(tracer, publication.trace(), &subject, event.id);
+    span.set(spans::ORDER_ID, id);
     Some(Message {
-        subject: format!("{}.{id}", publication.name),
-        headers: publication.headers(source, sampled),
+        subject,
+        headers: publication.headers(source, span.header()),
         payload: publication.payload,
+        span,
     })
 }

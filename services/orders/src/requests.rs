@@ -1,15 +1,17 @@
 //! The ADR-32 service `orders`: questions and commands that need an answer now.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{fmt::Display, time::Duration};
 
 use bytes::Bytes;
 use prost::{Message, Name};
 use tiffin_bus::{Endpoint, ServiceError, ServiceRequest, ServiceSpec};
 use tiffin_order::{Actor, Input, InvalidInput, Note, Order, OrderId, Refusal};
+use tiffin_platform::spans;
 use tiffin_proto::{
     Language, cancel_reason, order_message,
     v1::{self, cancel_order_response, get_order_response, read_events_response, republish_response},
 };
+use tiffin_trace::{SpanKind, TraceParent};
 
 use crate::{
     again::Again,
@@ -19,6 +21,9 @@ use crate::{
 
 /// Whoever asks without saying on whose behalf.
 const OPERATOR: &str = "operator";
+
+/// Where cancellations are asked for.
+const CANCEL: &str = "orders.order.cancel";
 
 /// The service and its endpoints.
 pub(crate) fn spec(runner: &Runner, again: &Again) -> ServiceSpec {
@@ -31,14 +36,11 @@ pub(crate) fn spec(runner: &Runner, again: &Again) -> ServiceSpec {
                 runner.get(&question).await
             })
         }),
-        Endpoint::new("cancel", "orders.order.cancel", move |request| {
+        Endpoint::new("cancel", CANCEL, move |request| {
             let runner = cancel.clone();
-            answer(
-                request,
-                async move |command: v1::CancelOrderRequest, traceparent| {
-                    runner.cancel(&command, traceparent).await
-                },
-            )
+            answer(request, async move |command: v1::CancelOrderRequest, trace| {
+                runner.cancel(&command, trace).await
+            })
         }),
         Endpoint::new("events", "orders.events.read", move |request| {
             let log = log.clone();
@@ -140,16 +142,16 @@ impl Question for v1::RepublishRequest {
 /// Reads a request in the language it is written in, and answers in the same.
 async fn answer<Q: Question, F>(
     request: ServiceRequest,
-    work: impl FnOnce(Q, Option<Arc<str>>) -> F + Send,
+    work: impl FnOnce(Q, Option<TraceParent>) -> F + Send,
 ) -> Result<Bytes, ServiceError>
 where
     F: Future<Output = Result<<Q::Answer as Answer>::Content, v1::Error>> + Send,
 {
     let language = Language::of(&request.payload);
     let question = language.read(&request.payload);
-    let traceparent = request.headers.get("traceparent").map(Arc::from);
+    let trace = request.headers.trace();
     let result = match question {
-        Ok(question) => work(question, traceparent).await,
+        Ok(question) => work(question, trace).await,
         Err(problem) => Err(wrong(
             problem,
             "Send the request as protobuf, or as a JSON object.",
@@ -179,9 +181,13 @@ impl Runner {
     async fn cancel(
         &self,
         command: &v1::CancelOrderRequest,
-        traceparent: Option<Arc<str>>,
+        trace: Option<TraceParent>,
     ) -> Result<v1::Order, v1::Error> {
         let id = order_id(&command.id)?;
+        let span = self.saga().tracer.span(trace, SpanKind::Server, CANCEL);
+        span.set("rpc.system", "nats");
+        span.set("rpc.method", CANCEL);
+        span.set(spans::ORDER_ID, id);
         let (input, actor) = cancellation(command)?;
         let outcome = self
             .submit(
@@ -189,7 +195,7 @@ impl Runner {
                 input,
                 Origin {
                     actor: Some(actor),
-                    traceparent,
+                    trace: span.context(),
                 },
             )
             .await;

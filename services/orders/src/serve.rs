@@ -10,7 +10,12 @@ use crate::{Config, Dependencies, Settings, start};
 /// # Errors
 /// A setting that is wrong, a database that is not as it must be.
 pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
-    let Process { lifecycle, admin, .. } = process;
+    let Process {
+        lifecycle,
+        admin,
+        traces,
+    } = process;
+    let tracer = traces.tracer("tiffin-orders")?;
     let config = Config {
         stream_replicas: settings.platform.nats.stream_replicas,
         ..settings.saga.config()?
@@ -20,6 +25,7 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
     let dependencies = Dependencies {
         store: platform.store.clone(),
         bus: platform.bus.clone(),
+        tracer,
     };
     start(dependencies, config, &lifecycle, &mut platform.registry).await?;
     platform.show(&admin);

@@ -6,6 +6,7 @@ use tiffin_eventstore::{
     AppendError, DatabaseUrl, Derived, EventStore, Grant, LogAccess, MigrateError, OpenError,
 };
 use tiffin_runtime::Lifecycle;
+use tiffin_trace::Tracer;
 use uuid::Uuid;
 
 use crate::{
@@ -27,6 +28,8 @@ pub struct Dependencies {
     pub store: EventStore,
     /// The way to the other services.
     pub bus: Bus,
+    /// Begins its spans.
+    pub tracer: Tracer,
 }
 
 /// Why the service cannot start.
@@ -65,7 +68,7 @@ pub async fn start(
     lifecycle: &Lifecycle,
     registry: &mut Registry,
 ) -> Result<(), StartError> {
-    let Dependencies { store, bus } = dependencies;
+    let Dependencies { store, bus, tracer } = dependencies;
     let stop = || lifecycle.soft.clone();
     let derived = Derived::open(&store, SCHEMA, MIGRATIONS).await?;
     let workflows = Workflows::new(store.clone(), config.workflow, config.speed);
@@ -78,6 +81,7 @@ pub async fn start(
         workflows,
         cache,
         metrics: metrics.clone(),
+        tracer: tracer.clone(),
     };
     let runner = Runner::new(saga, config.in_flight, lifecycle.clone());
     metrics.register(registry, runner.clone());
@@ -109,10 +113,8 @@ pub async fn start(
         derived,
         lease,
     };
-    lifecycle.spawn(
-        "relay of order.updated",
-        Relay::new(&bus, relaying, relay::message).run(stop()),
-    );
+    let relay = Relay::new(&bus, relaying, move |event| relay::message(&tracer, event));
+    lifecycle.spawn("relay of order.updated", relay.run(stop()));
     let starts = Starts {
         runner: runner.clone(),
         tracker: lifecycle.tracker.clone(),

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bombs;
 mod broker_frozen;
+mod collector_away;
 mod faces;
 mod grants;
 mod load;
@@ -13,3 +14,4 @@ mod replicas;
 mod restored;
 mod sqlite;
 mod standby;
+mod traced;

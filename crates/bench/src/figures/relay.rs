@@ -12,6 +12,7 @@ use tiffin_eventstore::{
     Urgency,
 };
 use tiffin_testkit::{NatsServer, scratch_folder};
+use tiffin_trace::Span;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -135,6 +136,7 @@ fn message(event: &RecordedEvent) -> Message {
         subject: format!("event.{}", event.id),
         headers: HEADERS.map(|(name, value)| (name, value.to_owned())).to_vec(),
         payload: event.data.clone(),
+        span: Span::default(),
     }
 }
 

@@ -10,9 +10,10 @@ use tiffin_bus::{Bus, State};
 use tiffin_eventstore::{Append, EventStore, Expected, NewEvent, Urgency};
 use tiffin_order::{Fact, NewFact, Order, OrderId, Owner, Products, Status, Workflow};
 use tiffin_proto::{Context, Envelope};
-use tiffin_runtime::{Keys, Lifecycle, Sampler};
+use tiffin_runtime::{Keys, Lifecycle};
 use tiffin_testkit::{NatsServer, eventually};
 use tiffin_tests::stack::workflow;
+use tiffin_trace::Tracer;
 use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -147,6 +148,7 @@ pub(super) async fn services(
     let orders = tiffin_orders::Dependencies {
         store: store.clone(),
         bus: bus.clone(),
+        tracer: Tracer::silent(0.0),
     };
     let config = tiffin_orders::Config {
         workflow: Workflow::parse(&workflow(&waits))?,
@@ -157,7 +159,7 @@ pub(super) async fn services(
         store: store.clone(),
         bus: bus.clone(),
         keys: Keys::load(None, [])?,
-        sampler: Sampler::new(0.0),
+        tracer: Tracer::silent(0.0),
     };
     // Its relay is what is needed; nobody asks over HTTP.
     let _router = tiffin_api::start(api, tiffin_api::Config::default(), lifecycle, &mut registry).await?;

@@ -55,7 +55,7 @@ impl Authenticate for Anybody {
                 owner,
                 role: Role::Customer,
             },
-            traceparent: None,
+            trace: None,
         };
         Ok(Session::new(caller))
     }

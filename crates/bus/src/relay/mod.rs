@@ -56,7 +56,8 @@ pub struct Relay {
 impl Relay {
     /// A relay that publishes what `map` makes of an event; `None`: the event has no message in this stream.
     ///
-    /// `map` must give the same message for the same event, whoever asks and whenever.
+    /// `map` must give the same message for the same event, whoever asks and whenever, save what it belongs to: each
+    /// publication is a span of its own.
     pub fn new(
         bus: &Bus,
         config: RelayConfig,

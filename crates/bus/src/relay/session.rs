@@ -121,7 +121,7 @@ impl<'a> Session<'a> {
             .jetstream
             .send_publish(message.subject, publish)
             .await?;
-        window.push(cursor, ack);
+        window.push(cursor, ack, message.span);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use async_nats::jetstream::{
 };
 use futures::future::BoxFuture;
 use tiffin_eventstore::Cursor;
+use tiffin_trace::Span;
 
 use super::fault::Fault;
 
@@ -19,6 +20,7 @@ struct InFlight {
     through: Cursor,
     sequence: u64,
     ack: BoxFuture<'static, Result<PublishAck, PublishError>>,
+    span: Span,
 }
 
 /// The window and the last sequence that it will have reached when all is acknowledged.
@@ -56,12 +58,13 @@ impl Window {
     }
 
     /// The event at `event` has been published after [`Window::last_sequence`].
-    pub(super) fn push(&mut self, event: Cursor, ack: PublishAckFuture) {
+    pub(super) fn push(&mut self, event: Cursor, ack: PublishAckFuture, span: Span) {
         self.last_sequence += 1;
         self.in_flight.push_back(InFlight {
             through: event,
             sequence: self.last_sequence,
             ack: ack.into_future(),
+            span,
         });
     }
 
@@ -78,19 +81,28 @@ impl Window {
     pub(super) async fn settled(&mut self) -> Option<Result<(Cursor, u64), Fault>> {
         let ack = (&mut self.in_flight.front_mut()?.ack).await;
         let InFlight {
-            through, sequence, ..
+            through,
+            sequence,
+            span,
+            ..
         } = self.in_flight.pop_front()?;
         Some(match ack {
             Ok(ack) if ack.sequence == sequence && ack.stream == self.stream => {
                 self.open = true;
                 Ok((through, sequence))
             }
-            Ok(ack) => Err(Fault::Displaced {
-                stream: ack.stream,
-                stored: ack.sequence,
-                expected: sequence,
-            }),
-            Err(error) => Err(error.into()),
+            Ok(ack) => {
+                span.fail("displaced");
+                Err(Fault::Displaced {
+                    stream: ack.stream,
+                    stored: ack.sequence,
+                    expected: sequence,
+                })
+            }
+            Err(error) => {
+                span.fail("unacknowledged");
+                Err(error.into())
+            }
         })
     }
 }
@@ -129,6 +141,7 @@ mod tests {
                 through: event(position),
                 sequence: self.last_sequence,
                 ack: std::future::ready(Ok(ack)).boxed(),
+                span: Span::default(),
             });
         }
     }

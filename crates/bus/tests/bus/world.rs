@@ -12,6 +12,7 @@ use tiffin_eventstore::{
     StreamName, Urgency,
 };
 use tiffin_testkit::{NatsServer, eventually, scratch_folder};
+use tiffin_trace::Span;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -39,6 +40,7 @@ pub(crate) fn map(event: &RecordedEvent) -> Option<Message> {
         subject: format!("event.{}", event.stream.as_str()),
         headers: vec![("ce-type", "event.seen".to_owned())],
         payload: event.data.clone(),
+        span: Span::default(),
     })
 }
 

@@ -61,13 +61,14 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
     let orders = tiffin_orders::Dependencies {
         store: store.clone(),
         bus: bus.clone(),
+        tracer: process.traces.tracer("tiffin-orders")?,
     };
     tiffin_orders::start(orders, plan.saga, lifecycle, registry).await?;
     let api = tiffin_api::Dependencies {
         store: store.clone(),
         bus: bus.clone(),
         keys: plan.keys.clone(),
-        sampler: process.sampler,
+        tracer: process.traces.tracer("tiffin-api")?,
     };
     let config = tiffin_api::Config {
         transport: plan.transport.clone(),
@@ -78,6 +79,7 @@ pub(super) async fn start(plan: Plan, http: HttpServer, process: &Process) -> an
         store: store.clone(),
         bus: bus.clone(),
         keys: plan.keys,
+        tracer: process.traces.tracer("tiffin-notifier")?,
     };
     let config = tiffin_notifier::Config {
         transport: plan.transport,

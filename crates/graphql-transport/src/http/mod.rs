@@ -19,6 +19,7 @@ use axum::{
 };
 use futures::FutureExt;
 use http::{HeaderValue, Method, StatusCode};
+use tiffin_trace::Span;
 
 pub(crate) use receive::receive;
 pub(crate) use respond::Rejection;
@@ -33,12 +34,13 @@ use crate::{
 use accept::{Media, negotiate};
 
 const TRANSPORT: &str = "http";
+const PATH: &str = "/graphql";
 
 pub(crate) fn router(transport: Transport) -> Router {
     transport.metrics().begin(TRANSPORT);
     let cors = transport.cors();
     Router::new()
-        .route("/graphql", any(handle))
+        .route(PATH, any(handle))
         .layer(cors)
         .with_state(transport)
 }
@@ -52,28 +54,49 @@ async fn handle(State(transport): State<Transport>, request: Request) -> Respons
         transport.metrics().request(TRANSPORT, rejection.code().as_str());
         return rejection.into_response(Media::Json.content_type(), errors);
     };
+    let mut span = Span::default();
     let begun = Instant::now();
-    let answer = answer(&transport, request).await;
+    let answer = answer(&transport, request, &mut span).await;
     transport.metrics().answered(TRANSPORT, begun.elapsed());
-    match answer {
+    let response = match answer {
         Ok(result) => {
             let code = result
                 .errors
                 .first()
                 .map(|error| reply::code(error).unwrap_or(Code::Internal.as_str()));
-            transport.metrics().request(TRANSPORT, code.unwrap_or("OK"));
+            tell(&transport, &span, code);
             respond::executed(result, media, errors)
         }
         Err(rejection) => {
-            transport.metrics().request(TRANSPORT, rejection.code().as_str());
+            tell(&transport, &span, Some(rejection.code().as_str()));
             rejection.into_response(media.content_type(), errors)
         }
+    };
+    span.set_number("http.response.status_code", response.status().as_u16());
+    response
+}
+
+/// Counts a request, and says how it ended; it failed only where that is not the client's fault.
+fn tell(transport: &Transport, span: &Span, code: Option<&str>) {
+    transport.metrics().request(TRANSPORT, code.unwrap_or("OK"));
+    let Some(code) = code else { return };
+    let ours = Code::named(code).is_some_and(|known| known.status().is_server_error());
+    if ours {
+        span.fail(code);
+    } else {
+        span.set("error.type", code);
     }
 }
 
-async fn answer(transport: &Transport, request: Request) -> Result<Executed, Rejection> {
+/// Answers a request, and says which span it is as soon as that is known.
+async fn answer(transport: &Transport, request: Request, span: &mut Span) -> Result<Executed, Rejection> {
     let session = transport.authenticate(request.headers()).await?;
     let method = request.method().clone();
+    *span = session.span().clone();
+    span.rename(format_args!("{method} {PATH}"));
+    span.set("http.request.method", &method);
+    span.set("http.route", PATH);
+    span.set("url.path", PATH);
     let request = receive(request, transport.settings()).await?;
     let executing = async {
         let operation = match transport.engine().prepare(request).await {
@@ -97,6 +120,7 @@ async fn execute(
     operation: Prepared,
     session: &Session,
 ) -> Result<Executed, Rejection> {
+    session.span().set("graphql.operation.type", operation.kind());
     match operation.kind() {
         OperationType::Query => {}
         OperationType::Mutation if *method == Method::POST => {}

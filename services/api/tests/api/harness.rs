@@ -16,8 +16,9 @@ use tiffin_bus::Bus;
 use tiffin_eventstore::{Append, DatabaseUrl, EventStore, Expected, NewEvent, Position, Revision, Urgency};
 use tiffin_order::{Input, Order, OrderId, Status, Workflow, decide};
 use tiffin_proto::Context;
-use tiffin_runtime::{Keys, Lifecycle, Sampler, Secret};
+use tiffin_runtime::{Keys, Lifecycle, Secret};
 use tiffin_testkit::Postgres;
+use tiffin_trace::Tracer;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -108,7 +109,7 @@ impl Api {
             store: store.clone(),
             bus,
             keys: Keys::load(None, keys).unwrap(),
-            sampler: Sampler::new(1.0),
+            tracer: Tracer::silent(1.0),
         };
         let mut registry = Registry::default();
         let router = tiffin_api::start(deps, config, &lifecycle, &mut registry)

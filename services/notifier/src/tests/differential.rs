@@ -165,7 +165,7 @@ fn by_the_engine(document: &str, variables: Variables, change: Change) -> String
     };
     let request = Request::new(document).variables(variables).data(Caller {
         principal,
-        traceparent: None,
+        trace: None,
     });
     let answers: Vec<_> = block_on(engine(change).execute_stream(request).collect());
     assert_eq!(answers.len(), 1, "{document}");

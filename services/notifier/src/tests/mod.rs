@@ -25,5 +25,6 @@ pub(crate) fn change(version: u32, status: Status, log: u32) -> Change {
             + Duration::milliseconds(1_700_000_000_123)
             + Duration::seconds(version.into()),
         event: Uuid::from_u64_pair(version.into(), log.into()),
+        trace: None,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tiffin_graphql::{ErrorCode, Principal, Role};
 use tiffin_order::{Owner, Status};
+use tiffin_trace::Tracer;
 
 use super::{
     ORDER, change,
@@ -103,6 +104,7 @@ fn another_owners_order_does_not_exist() {
         owner: Owner::parse("app").unwrap(),
         role: Role::Customer,
     };
+    let tracer = Tracer::silent(0.0);
     let log = world.log.clone();
     let open = |found: bool| {
         let mut opening = Box::pin(Watch::open(
@@ -111,6 +113,7 @@ fn another_owners_order_does_not_exist() {
             &hub,
             &world.snapshots,
             &world.metrics,
+            &tracer,
         ));
         assert!(opening.as_mut().now_or_never().is_none());
         let history = found.then(|| Arc::new(History::new(owner(), log.clone()).unwrap()));

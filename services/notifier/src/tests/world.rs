@@ -6,6 +6,7 @@ use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tiffin_graphql::{Error, ErrorCode, Principal, Role};
 use tiffin_graphql_transport::Next;
 use tiffin_order::{Owner, Status};
+use tiffin_trace::Tracer;
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 
@@ -116,7 +117,10 @@ impl World {
             owner: owner(),
             role: Role::Customer,
         };
-        let opening = async move { Watch::open(plan(after), &principal, &hub, &snapshots, &metrics).await };
+        let opening = async move {
+            let tracer = Tracer::silent(0.0);
+            Watch::open(plan(after), &principal, &hub, &snapshots, &metrics, &tracer).await
+        };
         let mut subscriber = Subscriber {
             after,
             at: self.version(),

@@ -16,6 +16,7 @@ use tiffin_order::OrderId;
 use tiffin_proto::{bus_payload, public};
 use tiffin_runtime::{HttpServer, HttpSettings, KeySettings, Lifecycle, Secret};
 use tiffin_testkit::{GraphQl, NatsServer, SseStream, scratch_folder};
+use tiffin_trace::{Span, Tracer};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::placed::Placed;
@@ -115,6 +116,7 @@ impl World {
             store: self.store.clone(),
             bus: self.bus("notifier").await,
             keys,
+            tracer: Tracer::silent(0.0),
         };
         let mut registry = Registry::default();
         let router = start(dependencies, Config::default(), &lifecycle, &mut registry);
@@ -158,6 +160,7 @@ fn message(event: &RecordedEvent) -> Option<Message> {
         subject: format!("order.updated.{id}"),
         headers: Vec::new(),
         payload: bus_payload(&public(&event.data)?, event.created_at),
+        span: Span::default(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tiffin_eventstore::{RecordedEvent, Revision};
 use tiffin_order::{Order, Refusal};
 use tiffin_proto::{Envelope, apply, kind};
+use tiffin_trace::TraceParent;
 
 use super::Failure;
 
@@ -13,8 +14,8 @@ use super::Failure;
 pub(crate) struct Loaded {
     pub(crate) order: Order,
     pub(crate) revision: Revision,
-    /// The trace that its last event belongs to.
-    pub(crate) traceparent: Option<Arc<str>>,
+    /// What its last event belongs to: the append that brought it, if that was recorded.
+    pub(crate) trace: Option<TraceParent>,
 }
 
 /// Folds a whole stream.
@@ -27,7 +28,7 @@ pub(crate) fn fold(events: &[Arc<RecordedEvent>]) -> Result<Loaded, Failure> {
         Ok(order) => Ok(Loaded {
             order,
             revision: last.revision,
-            traceparent: Envelope::decode(&last.metadata)?.traceparent,
+            trace: Envelope::decode(&last.metadata)?.trace,
         }),
         Err(_) if &*last.kind == kind::ORDER_PARKED => Err(Failure::Parked),
         Err(error) => Err(error.into()),

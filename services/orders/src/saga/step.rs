@@ -6,8 +6,10 @@ use tiffin_eventstore::{
     Append, AppendError, Cursor, EventStore, Expected, NewEvent, RecordedEvent, Revision, StreamName, Urgency,
 };
 use tiffin_order::{Actor, Input, NewFact, Order, OrderId, decide, evolve};
+use tiffin_platform::spans;
 use tiffin_proto::{Context, Encoded, encode};
-use tiffin_runtime::TraceParent;
+use tiffin_trace::{Span, SpanKind, TraceParent, Tracer};
+use tracing::field::display;
 use uuid::Uuid;
 
 use super::{Failure, Loaded, Workflows, cache::Cache, fold};
@@ -21,8 +23,8 @@ const DECISIONS: usize = 8;
 pub(crate) struct Origin {
     /// Who; `None` for the saga itself.
     pub(crate) actor: Option<Actor>,
-    /// The trace that the request belongs to; else the order's own goes on.
-    pub(crate) traceparent: Option<Arc<str>>,
+    /// What the message or request belongs to; else the order's own trace goes on.
+    pub(crate) trace: Option<TraceParent>,
 }
 
 /// Takes steps.
@@ -31,6 +33,7 @@ pub(crate) struct Saga {
     pub(crate) workflows: Workflows,
     pub(crate) cache: Cache,
     pub(crate) metrics: Metrics,
+    pub(crate) tracer: Tracer,
 }
 
 impl Saga {
@@ -45,13 +48,17 @@ impl Saga {
         for _ in 0..DECISIONS {
             let before = self.load(id).await?;
             let workflow = self.workflows.of(&before.order).await?;
+            let span = self.span(id, input, origin, &before);
             let now = self.store.now();
             let decided = decide(&before.order, input.clone(), &workflow, now);
-            let new = decided.inspect_err(|refusal| self.metrics.refused(refusal))?;
+            let new = decided.inspect_err(|refusal| {
+                span.fail("refused");
+                self.metrics.refused(refusal);
+            })?;
             if new.is_empty() {
                 return Ok(before);
             }
-            match self.append(id, &before, &new, origin).await {
+            match self.append(id, &before, &new, origin, &span).await {
                 Ok(after) => {
                     if let (Input::Wake, Some(due)) = (input, before.order.wake_at()) {
                         self.metrics.woken(now - due);
@@ -60,15 +67,19 @@ impl Saga {
                     let status = after.order.status().filter(|_| is_visible);
                     self.metrics.stepped(begun.elapsed(), status);
                     self.cache.put(id, &after);
-                    tell(id, &after);
+                    tell(id, &after, &span);
                     return Ok(after);
                 }
-                Err(AppendError::Conflict { .. }) => self.metrics.conflicts.inc(),
+                Err(AppendError::Conflict { .. }) => {
+                    span.fail("conflict");
+                    self.metrics.conflicts.inc();
+                }
                 Err(error) => {
+                    span.fail("unavailable");
                     self.cache.forget(id);
                     return Err(error.into());
                 }
-            };
+            }
             self.cache.forget(id);
         }
         Err(Failure::Contended)
@@ -131,8 +142,16 @@ impl Saga {
         before: &Loaded,
         new: &[NewFact],
         origin: &Origin,
+        step: &Span,
     ) -> Result<Arc<Loaded>, AppendError> {
-        let context = context(before, origin);
+        let span = spans::append(&self.tracer, &self.store, step.context());
+        span.set(spans::ORDER_ID, id);
+        let trace = span.context();
+        let context = Context {
+            actor: origin.actor.clone(),
+            trace,
+            input_hash: None,
+        };
         let mut order = before.order.clone();
         let mut events = Vec::with_capacity(new.len());
         for fact in new {
@@ -145,8 +164,31 @@ impl Saga {
             events,
             urgency: Urgency::Continue,
         };
-        let recorded = self.store.append(append).await?.events;
-        Ok(Arc::new(after(before, new, &recorded, context.traceparent)))
+        let appended = self.store.append(append).await;
+        let recorded = appended.inspect_err(|_| span.fail("refused"))?.events;
+        Ok(Arc::new(after(before, new, &recorded, trace)))
+    }
+
+    /// A step is under what asked for it: the message, the request, or the order's last append, which set the timer that
+    /// woke it, however long ago. A request from another trace goes on in that; the order's is then a link.
+    fn span(&self, id: OrderId, input: &Input, origin: &Origin, before: &Loaded) -> Span {
+        let name = match input {
+            Input::Create { .. } => "saga create",
+            Input::Start => "saga start",
+            Input::Wake => "saga wake",
+            Input::Cancel { .. } => "saga cancel",
+            Input::Park { .. } => "saga park",
+        };
+        let cause = origin.trace.or(before.trace);
+        let span = self.tracer.span(cause, SpanKind::Internal, name);
+        span.set(spans::ORDER_ID, id);
+        if let (Some(cause), Some(order)) = (cause, before.trace)
+            && order.sampled()
+            && order.trace_id() != cause.trace_id()
+        {
+            span.link(order);
+        }
+        span
     }
 }
 
@@ -170,7 +212,7 @@ fn after(
     before: &Loaded,
     new: &[NewFact],
     recorded: &[Arc<RecordedEvent>],
-    traceparent: Option<Arc<str>>,
+    trace: Option<TraceParent>,
 ) -> Loaded {
     let order = new
         .iter()
@@ -182,35 +224,21 @@ fn after(
     Loaded {
         order,
         revision,
-        traceparent,
-    }
-}
-
-/// The request's trace goes on, else that of the order's last event.
-fn context(before: &Loaded, origin: &Origin) -> Context {
-    let parent = origin.traceparent.as_deref().or(before.traceparent.as_deref());
-    let child = parent.and_then(|text| text.parse().ok()).map(TraceParent::child);
-    Context {
-        actor: origin.actor.clone(),
-        traceparent: child.map(|child| child.to_string().into()),
-        input_hash: None,
+        trace,
     }
 }
 
 /// One line for each order at its end; the steps before it only for who asks for them.
-fn tell(id: OrderId, after: &Loaded) {
+fn tell(id: OrderId, after: &Loaded, span: &Span) {
     let (Some(status), Some(version)) = (after.order.status(), after.order.version()) else {
         return;
     };
-    let trace_id = after
-        .traceparent
-        .as_deref()
-        .and_then(|text| text.parse().ok())
-        .map(TraceParent::trace_id);
-    let trace_id = trace_id.unwrap_or_default();
+    span.set(spans::ORDER_STATUS, status);
+    span.set_number(spans::ORDER_VERSION, version.get());
+    let trace_id = after.trace.map(TraceParent::trace_id).map(display);
     if after.order.is_finished() {
-        tracing::info!(order.id = %id, order.version = version.get(), trace.id = trace_id, %status, "order finished");
+        tracing::info!(order.id = %id, order.version = version.get(), trace_id, %status, "order finished");
     } else {
-        tracing::debug!(order.id = %id, order.version = version.get(), trace.id = trace_id, %status, "order moved");
+        tracing::debug!(order.id = %id, order.version = version.get(), trace_id, %status, "order moved");
     }
 }

@@ -12,6 +12,7 @@ use tiffin_order::{Fact, NewFact, Order, OrderId, Owner, Products, Reason, Statu
 use tiffin_proto::Context;
 use tiffin_runtime::Lifecycle;
 use tiffin_testkit::Postgres;
+use tiffin_trace::Tracer;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -54,6 +55,7 @@ impl World {
             workflows: Workflows::new(store.clone(), config.workflow, 1.0),
             cache: Cache::new(10),
             metrics: metrics.clone(),
+            tracer: Tracer::silent(0.0),
         };
         let runner = Runner::new(saga, 10, Lifecycle::new(Duration::from_secs(1)));
         metrics.register(&mut Registry::default(), runner.clone());

@@ -15,6 +15,7 @@ use tiffin_orders::{Config, Dependencies};
 use tiffin_proto::{Context, Envelope, apply, bus_payload, encode, kind, public};
 use tiffin_runtime::{Ending, Lifecycle};
 use tiffin_testkit::{NatsServer, Postgres, eventually};
+use tiffin_trace::{Span, Tracer};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -130,6 +131,7 @@ impl World {
         let dependencies = Dependencies {
             store: self.another_store().await,
             bus: self.bus.clone(),
+            tracer: Tracer::silent(0.0),
         };
         let config = Config {
             workflow: workflow(waits),
@@ -285,13 +287,15 @@ fn created_event(id: OrderId) -> NewEvent {
     let owner = Owner::parse("web").unwrap();
     let products = Products::parse([("Dal", 2)]).unwrap();
     let fact = NewFact::from(Fact::Created { owner, products });
-    let traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        .parse()
+        .ok();
     let encoded = encode(
         id,
         &Order::Absent,
         &fact,
         &Context {
-            traceparent,
+            trace,
             ..Context::default()
         },
     );
@@ -322,5 +326,6 @@ fn announcement(event: &RecordedEvent) -> Option<Message> {
         subject: format!("order.created.{id}"),
         headers: vec![],
         payload: bus_payload(&public(&event.data)?, event.created_at),
+        span: Span::default(),
     })
 }

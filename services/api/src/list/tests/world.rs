@@ -92,6 +92,7 @@ impl World {
             admission: Admission::new(store.clone(), AdmissionLimits::default()),
             metrics: Metrics::default(),
             store,
+            tracer: tiffin_trace::Tracer::silent(0.0),
         }
     }
 
