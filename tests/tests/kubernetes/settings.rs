@@ -7,6 +7,15 @@ use tiffin_testkit::{command, program, workspace};
 
 use crate::objects::{Objects, Workload, list, map, text};
 
+/// What OpenTelemetry's library reads, which no help names.
+const OF_OPEN_TELEMETRY: [&str; 5] = [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SERVICE_NAME",
+];
+
 /// The variables that a container is given and its program does not know.
 pub(crate) fn unknown(objects: &Objects) -> Vec<String> {
     let mut unknown = Vec::new();
@@ -19,7 +28,9 @@ pub(crate) fn unknown(objects: &Objects) -> Vec<String> {
             }
             let known = known(name, list(&container["args"]));
             let told = told(objects, &workload, container);
-            let wrong = told.into_iter().filter(|key| !known.contains(key));
+            let wrong = told
+                .into_iter()
+                .filter(|key| !known.contains(key) && !OF_OPEN_TELEMETRY.contains(&key.as_str()));
             unknown.extend(wrong.map(|key| format!("{} is told {key}", workload.name)));
         }
     }
