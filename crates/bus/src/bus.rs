@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    ahead::{Ahead, Finds},
     complaints::Complaints,
     connection::{Config, ConfigError, Connection, State},
     metrics::Metrics,
@@ -21,6 +22,7 @@ struct Inner {
     consume: Connection,
     state: watch::Receiver<State>,
     metrics: Metrics,
+    finds: Finds,
     tracker: TaskTracker,
     token: CancellationToken,
 }
@@ -53,6 +55,7 @@ impl Bus {
             consume,
             state,
             metrics,
+            finds: Finds::default(),
             tracker,
             token,
         })))
@@ -61,6 +64,12 @@ impl Bus {
     /// The state of both connections together: connected only while both are.
     pub fn state(&self) -> watch::Receiver<State> {
         self.0.state.clone()
+    }
+
+    /// What this process' relays have found in their streams that the log does not have: it was restored to an earlier
+    /// state, or is another one. A stream that was found empty since is not among them.
+    pub fn ahead(&self) -> Vec<Ahead> {
+        self.0.finds.all()
     }
 
     /// Ends when the bus is stopped: by its token, or because one of its own tasks has ended by a fault. A process that
@@ -84,6 +93,10 @@ impl Bus {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn finds(&self) -> &Finds {
+        &self.0.finds
     }
 
     pub(crate) fn tracker(&self) -> &TaskTracker {

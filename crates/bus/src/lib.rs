@@ -6,6 +6,7 @@
 //! NATS client.
 
 mod address;
+mod ahead;
 mod announce;
 mod backoff;
 mod bus;
@@ -24,6 +25,7 @@ mod service;
 mod spec;
 
 pub use address::without_credentials;
+pub use ahead::Ahead;
 pub use announce::announce_commits;
 pub use bus::Bus;
 pub use connection::{Config, ConfigError, OLDEST_SERVER, State, check_url};

@@ -32,7 +32,7 @@ pub(crate) struct Metrics {
     lag_seconds: Family<Of, Seconds>,
     published: Family<Of, Counter>,
     rewinds: Family<Rewind, Counter>,
-    ahead: Family<Of, Counter>,
+    ahead: Family<Of, Gauge>,
     deliveries: Family<Of, Counter>,
     redeliveries: Family<Of, Counter>,
     consumer_lag: Family<Of, Gauge>,
@@ -61,8 +61,8 @@ impl Metrics {
         registry.register("tiffin_relay_published", help, self.published.clone());
         let help = "How often the window was dropped and the stream looked at";
         registry.register("tiffin_relay_rewinds", help, self.rewinds.clone());
-        let help = "How often the stream held events that the log does not have";
-        registry.register("tiffin_relay_broker_ahead", help, self.ahead.clone());
+        let help = "Messages that the stream was found to hold and the log does not have";
+        registry.register("tiffin_relay_broker_ahead_messages", help, self.ahead.clone());
     }
 
     fn register_readers(&self, registry: &mut Registry) {
@@ -127,7 +127,7 @@ pub(crate) struct RelayMetrics {
     pub(crate) lag_events: Gauge,
     pub(crate) lag_seconds: Seconds,
     pub(crate) published: Counter,
-    pub(crate) ahead: Counter,
+    pub(crate) ahead: Gauge,
     rewinds: Family<Rewind, Counter>,
 }
 

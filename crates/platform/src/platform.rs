@@ -3,7 +3,7 @@
 use std::future;
 
 use prometheus_client::registry::Registry;
-use tiffin_bus::{Bus, ConfigError};
+use tiffin_bus::{Ahead, Bus, ConfigError};
 use tiffin_eventstore::{DatabaseUrl, EventStore};
 use tiffin_runtime::{Admin, Error, Lifecycle, Readiness};
 use tokio_util::task::TaskTracker;
@@ -89,8 +89,8 @@ impl Platform {
     }
 
     /// Shows what the process measures, and whether it is ready: that is whoever can read the log, and, where the
-    /// settings say so, only while a synchronous standby streams. NATS is reported beside it, and whether writing to
-    /// the log fails.
+    /// settings say so, only while a synchronous standby streams. NATS is reported beside it, whether writing to the log
+    /// fails, and whether NATS was found to hold what the log has lost.
     pub fn show(self, admin: &Admin) {
         let Self {
             store,
@@ -100,12 +100,14 @@ impl Platform {
         } = self;
         standby::register(standby, &mut registry);
         let (writer, replicated) = (store.clone(), store.clone());
+        let publishing = bus.clone();
         let look = move || standby::look(replicated.clone(), standby);
         let readiness = Readiness::default()
             .needs("database", move || log(store.clone()))
             .needs("standby", look)
             .reports("writes", move || future::ready(writes(&writer)))
-            .reports("nats", move || future::ready(nats(&bus)));
+            .reports("nats", move || future::ready(nats(&bus)))
+            .reports("broker", move || future::ready(broker(&publishing)));
         admin.serve(registry, readiness);
     }
 }
@@ -137,6 +139,15 @@ fn nats(bus: &Bus) -> Result<String, String> {
     } else {
         Err(state.to_string())
     }
+}
+
+/// Whether the broker has what the log lost.
+fn broker(bus: &Bus) -> Result<String, String> {
+    let ahead = bus.ahead();
+    if ahead.is_empty() {
+        return Ok("nothing found that the log does not have".to_owned());
+    }
+    Err(ahead.iter().map(Ahead::to_string).collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use super::{
     Relay,
     fault::Fault,
     mark::{Mark, Place},
-    resync::{Seen, Verdict, judge, missed_acks},
+    resync::{Seen, Stored, Verdict, judge, missed_acks},
     search::Search,
     tail::Tail,
 };
-use crate::{ensure, message::Headers};
+use crate::{ahead::Ahead, ensure, message::Headers};
 
 /// Events read at a time.
 const PAGE: usize = 512;
@@ -30,7 +30,10 @@ impl Relay {
         let verdict = judge(mark, log_replaced, &seen);
         let cursor = match verdict {
             Verdict::InStep => checkpoint.cursor,
-            Verdict::Refill => self.oldest_kept().await?,
+            Verdict::Refill => {
+                self.found_empty();
+                self.oldest_kept().await?
+            }
             Verdict::AfterLastMessage => match self.last_common(&stream, &seen).await? {
                 Some(cursor) => cursor,
                 None => self.oldest_kept().await?,
@@ -91,6 +94,7 @@ impl Relay {
     /// The last event of the stream that is also in the log.
     async fn last_common(&self, stream: &Stream, seen: &Seen) -> Result<Option<Cursor>, Fault> {
         let (mut common, mut unknown) = (None, None);
+        let mut ours = seen.first_sequence;
         let mut search = Search::new(seen.first_sequence, seen.last_sequence);
         while let Some(sequence) = search.next() {
             let event = stored_event(stream, sequence).await?;
@@ -101,12 +105,13 @@ impl Relay {
             search.answer(sequence, known);
             if known {
                 common = event;
+                ours = sequence + 1;
             } else {
                 unknown = event.or(unknown);
             }
         }
         if let Some(event) = unknown {
-            self.report_ahead(event);
+            self.report_ahead(ours, seen.last_sequence, event);
         }
         Ok(common)
     }
@@ -135,14 +140,18 @@ impl Relay {
             if let Some(last) = agreement.events.checked_sub(1) {
                 cursor = next[last];
             }
-            if let Some(event) = agreement.foreign {
+            if let Some(Stored {
+                sequence,
+                event: Some(event),
+            }) = agreement.foreign
+            {
                 warn!(
                     relay = self.config.name,
                     position = event.position.0,
                     "the stream holds what is not the next event; publishing from there again"
                 );
                 if !self.is_in_log(event).await? {
-                    self.report_ahead(event);
+                    self.report_ahead(sequence, seen.last_sequence, event);
                 }
                 break;
             }
@@ -179,16 +188,32 @@ impl Relay {
         Ok(found.first().is_some_and(|found| found.cursor() == event))
     }
 
-    fn report_ahead(&self, event: Cursor) {
-        self.metrics.ahead.inc();
+    /// Says that the log does not have the events of these messages, of which `event` is one.
+    fn report_ahead(&self, first: u64, last: u64, event: Cursor) {
+        let stream = self.config.stream.name;
+        let ahead = Ahead { stream, first, last };
+        let messages = ahead.messages();
+        self.bus.finds().add(ahead);
+        self.metrics
+            .ahead
+            .set(i64::try_from(messages).unwrap_or(i64::MAX));
         error!(
             relay = self.config.name,
-            stream = self.config.stream.name,
+            stream,
+            messages,
+            first_sequence = first,
+            last_sequence = last,
             position = event.position.0,
             event.id = %event.event_id,
-            "broker ahead of store: the stream holds events that the log does not have; \
-             going on after the last that both have"
+            "broker ahead of store: the database was restored to an earlier state, or is another one; these messages \
+             are all that is left of what it lost, so save them with `nats backup stream` before they are too old; \
+             going on after the last event that both have"
         );
+    }
+
+    fn found_empty(&self) {
+        self.bus.finds().forget(self.config.stream.name);
+        self.metrics.ahead.set(0);
     }
 }
 

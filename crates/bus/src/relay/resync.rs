@@ -61,17 +61,17 @@ pub(super) struct Agreement {
     /// So many of our next events are in the stream.
     pub(super) events: usize,
     /// The first message that is not our next event.
-    pub(super) foreign: Option<Cursor>,
+    pub(super) foreign: Option<Stored>,
 }
 
 /// Compares the messages after our sequence with our next events, in order.
 pub(super) fn missed_acks(next: &[Cursor], stored: &[Stored]) -> Agreement {
     let mut events = 0;
-    for found in stored.iter().filter_map(|message| message.event) {
-        if next.get(events) != Some(&found) {
+    for found in stored.iter().filter(|message| message.event.is_some()) {
+        if next.get(events).copied() != found.event {
             return Agreement {
                 events,
-                foreign: Some(found),
+                foreign: Some(*found),
             };
         }
         events += 1;
@@ -205,7 +205,7 @@ mod tests {
             missed_acks(&[], &stored),
             Agreement {
                 events: 0,
-                foreign: Some(event(1))
+                foreign: Some(stored[0])
             }
         );
     }
@@ -222,7 +222,8 @@ mod tests {
                 .collect();
             let agreement = missed_acks(&next, &stored);
             prop_assert_eq!(agreement.events, usize::try_from(common).unwrap());
-            prop_assert_eq!(agreement.foreign, (theirs > 0).then(|| event(1000)));
+            let foreign = agreement.foreign.and_then(|message| message.event);
+            prop_assert_eq!(foreign, (theirs > 0).then(|| event(1000)));
         }
     }
 }

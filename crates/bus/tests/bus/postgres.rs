@@ -80,7 +80,7 @@ async fn a_broker_ahead_of_a_restored_database_is_reported_and_gone_on_with() ->
         tokio::spawn(async move { while !matches!(feed.next().await, None | Some(FeedItem::Reset)) {} });
 
     world.append(100).await?;
-    world.relayed_exactly().await?;
+    let kept = world.relayed_exactly().await?.len();
     postgres.back_up().await;
     world.append(100).await?;
     let before = world.relayed_exactly().await?;
@@ -104,12 +104,24 @@ async fn a_broker_ahead_of_a_restored_database_is_reported_and_gone_on_with() ->
             .filter(|event| &*event.kind == "seen")
             .all(|event| events.contains(&identity(event)))
     );
+    let lost = before.len() - kept;
+    let found = bus.ahead();
+    assert_eq!(
+        found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [format!(
+            "EVENTS holds {lost} messages, {} to {}, whose events the log does not have",
+            kept + 1,
+            before.len()
+        )]
+    );
     let ahead = || {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).map(|()| text)
     };
     assert!(
-        ahead()?.contains("tiffin_relay_broker_ahead_total{name=\"events\"} 1"),
+        ahead()?.contains(&format!(
+            "tiffin_relay_broker_ahead_messages{{name=\"events\"}} {lost}"
+        )),
         "{}",
         ahead()?
     );
