@@ -1,11 +1,16 @@
 //! The servers as they are deployed: the very files of `deploy`, a user and a role for each program, passwords.
 
-use std::{fs, path::PathBuf, process::Output};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use tiffin_testkit::{
-    Postgres, Process, Service, ServiceSpec, command, eventually, free_port, nats_server, postgres_tool,
-    scratch_folder, workspace,
+    Postgres, Process, Service, ServiceSpec, command, eventually, free_port, nats_cli, nats_server,
+    postgres_tool, program, scratch_folder, workspace,
 };
 
 use crate::stack::{keyed, migrate, saga};
@@ -20,6 +25,8 @@ pub struct Guarded {
     pub postgres: Postgres,
     /// The broker.
     pub nats: Process,
+    /// Where the broker keeps what it stores.
+    pub nats_store: PathBuf,
     nats_port: u16,
     postgres_port: String,
 }
@@ -27,16 +34,7 @@ pub struct Guarded {
 impl Guarded {
     /// Starts both and makes the tables.
     pub async fn start() -> Result<Self> {
-        let postgres = Postgres::start().await;
-        let postgres_port = postgres.execute(None, "SHOW port".to_owned()).await;
-        let nats_port = free_port();
-        let guarded = Self {
-            nats: nats(nats_port)?,
-            postgres,
-            nats_port,
-            postgres_port,
-        };
-        guarded.ask_for_passwords().await?;
+        let guarded = Self::over(Postgres::start().await, scratch_folder("nats-store")).await?;
         // It may be run again.
         for _ in 0..2 {
             guarded.make_roles().await?;
@@ -54,9 +52,25 @@ impl Guarded {
         Ok(guarded)
     }
 
+    /// A database server that has the roles and the tables already, and a broker with what is in its store.
+    pub async fn over(postgres: Postgres, nats_store: PathBuf) -> Result<Self> {
+        let postgres_port = postgres.execute(None, "SHOW port".to_owned()).await;
+        let nats_port = free_port();
+        let guarded = Self {
+            nats: nats(nats_port, &nats_store)?,
+            nats_store,
+            postgres,
+            nats_port,
+            postgres_port,
+        };
+        guarded.ask_for_passwords().await?;
+        Ok(guarded)
+    }
+
     async fn ask_for_passwords(&self) -> Result<()> {
         let file = self.postgres.execute(None, "SHOW hba_file".to_owned()).await;
-        let rules = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        let rules =
+            "host all,replication postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
         fs::write(file, rules)?;
         let reload = "SELECT pg_reload_conf()".to_owned();
         self.postgres.execute(None, reload).await;
@@ -87,6 +101,11 @@ impl Guarded {
         )
     }
 
+    /// Where the superuser finds Tiffin's database.
+    pub fn superuser(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/tiffin", self.postgres_port)
+    }
+
     /// Where a user finds NATS.
     pub fn nats_url(&self, user: &str) -> String {
         format!("nats://{user}:pw-{user}@127.0.0.1:{}", self.nats_port)
@@ -109,6 +128,39 @@ impl Guarded {
     }
 }
 
+impl Guarded {
+    /// What the `nats` command says to an operator.
+    pub async fn nats(&self, arguments: &[&str]) -> Result<String> {
+        let mut nats = command(nats_cli());
+        nats.args(["--no-context", "--server", &self.nats_url("operator")]);
+        nats.args(arguments);
+        said(nats).await
+    }
+
+    /// What the operator's commands of `tiffin` say.
+    pub async fn tiffin(&self, arguments: &[&str]) -> Result<String> {
+        let mut tiffin = command(program("tiffin"));
+        tiffin
+            .args(arguments)
+            .env("TIFFIN_NATS_URL", self.nats_url("operator"));
+        said(tiffin).await
+    }
+}
+
+/// What a command prints that succeeds.
+pub async fn said(mut command: Command) -> Result<String> {
+    command.stdin(Stdio::null());
+    let run = tokio::task::spawn_blocking(move || command.output());
+    let output = tokio::time::timeout(Duration::from_mins(1), run).await???;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(said)
+}
+
 /// The configuration of `deploy/nats`, which stores in a folder of the test's own.
 pub fn nats_configuration(store: &str) -> Result<PathBuf> {
     let folder = scratch_folder("nats-configuration");
@@ -121,9 +173,9 @@ pub fn nats_configuration(store: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn nats(port: u16) -> Result<Process> {
+fn nats(port: u16, store: &Path) -> Result<Process> {
     let folder = scratch_folder("nats");
-    let configuration = nats_configuration(&folder.join("store").to_string_lossy())?;
+    let configuration = nats_configuration(&store.to_string_lossy())?;
     let mut server = command(nats_server());
     server
         .args([

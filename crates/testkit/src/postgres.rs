@@ -14,7 +14,7 @@ use std::{
 use rustix::process::Signal;
 use tokio::sync::OnceCell;
 
-use self::folder::{copy, copy_running, initialise, ordinary, remove};
+use self::folder::{back_up_running, copy, copy_running, initialise, ordinary, remove};
 use crate::{
     nats::blocking,
     process::{Process, command, free_port, scratch_folder},
@@ -88,6 +88,22 @@ impl Postgres {
         self.execute(None, waiting.to_owned()).await;
         self.execute(None, "SELECT pg_reload_conf()".to_owned()).await;
         standby
+    }
+
+    /// Takes a backup of the running server by `pg_basebackup`; returns the folder that it is in.
+    pub async fn base_backup(&self) -> PathBuf {
+        let url = self.0.url(None);
+        blocking(move || back_up_running(&url, &scratch_folder("backup"))).await
+    }
+
+    /// Starts another server with what is in a backup, which stays as it is.
+    pub async fn from_base_backup(backup: PathBuf) -> Self {
+        blocking(move || {
+            let folder = scratch_folder("postgres");
+            copy(&backup, &folder.join("data"));
+            Self::over(&folder)
+        })
+        .await
     }
 
     /// Starts a server over the data in a folder.

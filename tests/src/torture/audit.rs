@@ -1,7 +1,7 @@
 //! Reads what is left: the log, and the broker's two streams.
 
 use anyhow::{Context, Result};
-use async_nats::jetstream;
+use async_nats::{ConnectOptions, ServerAddr, jetstream};
 use tiffin_eventstore::{Config, Direction, EventStore, Position, RecordedEvent};
 use tiffin_proto::{Envelope, decode_bus, kind, public, v1};
 use time::OffsetDateTime;
@@ -83,7 +83,7 @@ fn first_product(public: &[u8]) -> Result<Option<String>> {
 
 /// The ids of the events that a stream of the broker holds, in its order.
 pub async fn stream(nats_url: &str, name: &str) -> Result<Vec<Uuid>> {
-    let client = async_nats::connect(nats_url).await?;
+    let client = connected(nats_url).await?;
     let stream = jetstream::new(client).get_stream(name).await?;
     let state = &stream.cached_info().state;
     let mut ids = Vec::new();
@@ -94,4 +94,16 @@ pub async fn stream(nats_url: &str, name: &str) -> Result<Vec<Uuid>> {
         ids.push(id.as_str().parse()?);
     }
     Ok(ids)
+}
+
+/// The library does not look for a user and a password in a URL.
+async fn connected(nats_url: &str) -> Result<async_nats::Client> {
+    let server: ServerAddr = nats_url.parse()?;
+    let options = match (server.username(), server.password()) {
+        (Some(user), Some(password)) => {
+            ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
+        }
+        _ => ConnectOptions::new(),
+    };
+    Ok(options.connect(server).await?)
 }

@@ -1,14 +1,9 @@
 //! Each service with a NATS user and a database role of its own does its work, and is refused everything else.
 
-use std::{
-    process::{Command, Stdio},
-    time::Duration,
-};
-
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
 use serde_json::Value;
-use tiffin_testkit::{Service, command, eventually, nats_cli, program};
+use tiffin_testkit::{Service, eventually};
 use tiffin_tests::{
     client::{After, Client, id},
     guarded::Guarded,
@@ -254,7 +249,7 @@ async fn work(guarded: &Guarded, [api, _orders, notifier]: &[Service; 3]) -> Res
         ),
         (&["events", "tail", "--from", "start", "--limit", "3"], ""),
     ] {
-        let output = tiffin(guarded, command).await?;
+        let output = guarded.tiffin(command).await?;
         ensure!(output.contains(said), "tiffin {command:?}: {output}");
     }
     let list = async || {
@@ -271,7 +266,7 @@ async fn work(guarded: &Guarded, [api, _orders, notifier]: &[Service; 3]) -> Res
     eventually!(kept(guarded).await.expect("streams"), |kept| kept
         .starts_with("2 "));
     let waiting = ["consumer", "info", "ORDER_CREATED", "orders-saga", "--json"];
-    let acknowledged = async || nats(guarded, &waiting).await.expect("a consumer");
+    let acknowledged = async || guarded.nats(&waiting).await.expect("a consumer");
     eventually!(acknowledged().await, |info| {
         let info: Value = serde_json::from_str(info).expect("JSON");
         info["ack_floor"]["stream_seq"] == 2 && info["num_ack_pending"] == 0
@@ -281,7 +276,7 @@ async fn work(guarded: &Guarded, [api, _orders, notifier]: &[Service; 3]) -> Res
 
 /// What the `nats` command shows, with the thresholds that streams and consumers carry.
 async fn watched_by_its_operator(guarded: &Guarded) -> Result<()> {
-    let services = nats(guarded, &["micro", "ls"]).await?;
+    let services = guarded.nats(&["micro", "ls"]).await?;
     ensure!(
         services.contains("orders") && services.contains("api"),
         "{services}"
@@ -299,7 +294,7 @@ async fn watched_by_its_operator(guarded: &Guarded) -> Result<()> {
             "orders-saga",
         ],
     ] {
-        let said = nats(guarded, check).await?;
+        let said = guarded.nats(check).await?;
         ensure!(said.starts_with("OK"), "{check:?}: {said}");
     }
     Ok(())
@@ -357,38 +352,10 @@ async fn nobody_else_comes_in(guarded: &Guarded) -> Result<()> {
 async fn kept(guarded: &Guarded) -> Result<String> {
     let mut kept = Vec::new();
     for stream in ["ORDER_CREATED", "ORDER_UPDATED", "ORDER_AGAIN"] {
-        let info: Value = serde_json::from_str(&nats(guarded, &["stream", "info", stream, "--json"]).await?)?;
+        let info: Value = serde_json::from_str(&guarded.nats(&["stream", "info", stream, "--json"]).await?)?;
         kept.push(info["state"]["messages"].to_string());
     }
     let count = "SELECT count(*) FROM log.events".to_owned();
     kept.push(guarded.postgres.execute(Some("tiffin"), count).await);
     Ok(kept.join(" "))
-}
-
-async fn nats(guarded: &Guarded, arguments: &[&str]) -> Result<String> {
-    let mut nats = command(nats_cli());
-    nats.args(["--no-context", "--server", &guarded.nats_url("operator")]);
-    nats.args(arguments);
-    said(nats).await
-}
-
-async fn tiffin(guarded: &Guarded, arguments: &[&str]) -> Result<String> {
-    let mut tiffin = command(program("tiffin"));
-    tiffin
-        .args(arguments)
-        .env("TIFFIN_NATS_URL", guarded.nats_url("operator"));
-    said(tiffin).await
-}
-
-async fn said(mut command: Command) -> Result<String> {
-    command.stdin(Stdio::null());
-    let run = tokio::task::spawn_blocking(move || command.output());
-    let output = tokio::time::timeout(Duration::from_mins(1), run).await???;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(
-        output.status.success(),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(said)
 }

@@ -1,5 +1,6 @@
 //! What a user of the whole system may rely on, each with real processes, PostgreSQL and nats-server.
 
+mod backup;
 mod bad_input;
 mod bombs;
 mod broker_frozen;

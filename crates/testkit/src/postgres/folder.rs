@@ -19,14 +19,24 @@ const ORDINARY: u32 = 65534;
 
 /// Copies a running server, whose standby the copy becomes.
 pub(super) fn copy_running(url: &str, folder: &Path) {
+    base_backup(url, &data_folder(folder), &["--write-recovery-conf", "--no-sync"]);
+}
+
+/// Takes a backup of a running server and has it verified; returns where it is.
+pub(super) fn back_up_running(url: &str, folder: &Path) -> PathBuf {
+    let backup = data_folder(folder);
+    base_backup(url, &backup, &[]);
+    let mut verify = command(postgres_tool("pg_verifybackup"));
+    ordinary(verify.arg(&backup));
+    run_to_end(verify, "pg_verifybackup");
+    backup
+}
+
+fn base_backup(url: &str, to: &Path, further: &[&str]) {
     let mut copy = command(postgres_tool("pg_basebackup"));
-    ordinary(copy.arg("-D").arg(data_folder(folder)).args([
-        "-d",
-        url,
-        "--write-recovery-conf",
-        "--checkpoint=fast",
-        "--no-sync",
-    ]));
+    copy.args(["--dbname", url, "--checkpoint=fast", "--pgdata"])
+        .arg(to);
+    ordinary(copy.args(further));
     run_to_end(copy, "pg_basebackup");
 }
 
