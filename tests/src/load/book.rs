@@ -9,22 +9,53 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
-/// How many sentences of a kind are kept.
+/// How many different sentences of a kind are kept.
 const KEPT: usize = 10;
 
-/// Something that happened, how often, and the first few times.
+/// Something that happened, how often, and in what words.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) count: usize,
-    pub(super) told: Vec<String>,
+    told: Vec<Sentence>,
+}
+
+#[derive(Clone, Debug)]
+struct Sentence {
+    what: String,
+    count: usize,
+    first: Duration,
+    last: Duration,
 }
 
 impl Tally {
     pub(super) fn add(&mut self, at: Duration, what: &str) {
         self.count += 1;
-        if self.told.len() < KEPT {
-            self.told.push(format!("at {:.1} s: {what}", at.as_secs_f64()));
+        if let Some(known) = self.told.iter_mut().find(|known| known.what == what) {
+            known.count += 1;
+            known.last = at;
+        } else if self.told.len() < KEPT {
+            self.told.push(Sentence {
+                what: what.to_owned(),
+                count: 1,
+                first: at,
+                last: at,
+            });
         }
+    }
+
+    /// What was told, a line for each different sentence.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        self.told.iter().map(
+            |Sentence {
+                 what,
+                 count,
+                 first,
+                 last,
+             }| {
+                let (first, last) = (first.as_secs_f64(), last.as_secs_f64());
+                format!("{count} times from {first:.1} s to {last:.1} s: {what}")
+            },
+        )
     }
 }
 

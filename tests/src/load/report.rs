@@ -7,12 +7,13 @@ use super::{
     book::{Book, Tally},
 };
 
-/// What was seen, and what of it must not be.
+/// What was seen: figures, what clients had to do again, and what must not be.
 #[derive(Clone, Debug)]
 pub struct Report {
     finished: usize,
     updates: usize,
     figures: Vec<(&'static str, String)>,
+    hindrances: Vec<(&'static str, Tally)>,
     losses: Vec<(&'static str, Tally)>,
 }
 
@@ -35,9 +36,15 @@ impl Report {
             ("versions that did not come", notes.missing.clone()),
             ("versions that came twice", notes.twice.clone()),
         ];
+        let mut hindrances = vec![
+            ("requests that failed and were repeated", notes.failed.clone()),
+            (
+                "subscriptions that were not opened at once",
+                notes.not_opened.clone(),
+            ),
+        ];
         if options.unfailing {
-            losses.push(("requests that failed", notes.failed.clone()));
-            losses.push(("subscriptions that could not be opened", notes.not_opened.clone()));
+            losses.append(&mut hindrances);
         }
         if let Some(most) = options.most_reconnects.filter(|most| busiest > *most) {
             let mut crowded = Tally::default();
@@ -56,14 +63,6 @@ impl Report {
                 ("orders finished with every version", finished.to_string()),
                 ("updates seen", notes.updates.to_string()),
                 ("requests", notes.requests.to_string()),
-                (
-                    "requests that failed and were repeated",
-                    notes.failed.count.to_string(),
-                ),
-                (
-                    "subscriptions that were not opened at once",
-                    notes.not_opened.count.to_string(),
-                ),
                 ("reconnects", notes.reconnects.len().to_string()),
                 ("most reconnects within a second", busiest.to_string()),
                 (
@@ -71,6 +70,7 @@ impl Report {
                     format!("{:.1} s", notes.longest_gap.as_secs_f64()),
                 ),
             ],
+            hindrances,
             losses,
         }
     }
@@ -96,10 +96,10 @@ impl fmt::Display for Report {
         for (name, figure) in &self.figures {
             writeln!(f, "{name:<46}{figure:>9}")?;
         }
-        for (name, tally) in &self.losses {
+        for (name, tally) in self.hindrances.iter().chain(&self.losses) {
             writeln!(f, "{name:<46}{:>9}", tally.count)?;
-            for sentence in &tally.told {
-                writeln!(f, "    {sentence}")?;
+            for line in tally.lines() {
+                writeln!(f, "    {line}")?;
             }
         }
         Ok(())
