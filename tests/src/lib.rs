@@ -2,6 +2,7 @@
 //! installation, and what the journeys share with them.
 
 pub mod client;
+pub mod cluster;
 pub mod collector;
 pub mod guarded;
 pub mod load;

@@ -83,7 +83,11 @@ fn first_product(public: &[u8]) -> Result<Option<String>> {
 
 /// The ids of the events that a stream of the broker holds, in its order.
 pub async fn stream(nats_url: &str, name: &str) -> Result<Vec<Uuid>> {
-    let client = connected(nats_url).await?;
+    held(connected(nats_url).await?, name).await
+}
+
+/// The same, by a client that is connected already.
+pub async fn held(client: async_nats::Client, name: &str) -> Result<Vec<Uuid>> {
     let stream = jetstream::new(client).get_stream(name).await?;
     let state = &stream.cached_info().state;
     let mut ids = Vec::new();

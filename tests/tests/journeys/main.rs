@@ -4,6 +4,7 @@ mod backup;
 mod bad_input;
 mod bombs;
 mod broker_frozen;
+mod cluster;
 mod collector_away;
 mod faces;
 mod grants;
