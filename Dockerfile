@@ -34,7 +34,9 @@ RUN cargo chef cook --release --zigbuild --target "$(cat /target)" --recipe-path
 COPY . .
 RUN cargo zigbuild --locked --release --target "$(cat /target)" $PROGRAMS \
  && install -D -t /out "target/$(cat /target)/release/tiffin-api" "target/$(cat /target)/release/tiffin-orders" \
-      "target/$(cat /target)/release/tiffin-notifier" "target/$(cat /target)/release/tiffin"
+      "target/$(cat /target)/release/tiffin-notifier" "target/$(cat /target)/release/tiffin" \
+ # Those of Debian's package alone: the builder may trust others, too.
+ && cat /usr/share/ca-certificates/mozilla/*.crt > /out/ca-certificates.crt
 
 # What the four images have in common. Certificates are for databases and NATS servers with a public one.
 FROM scratch AS base
@@ -43,7 +45,7 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$REVISION \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 USER 65532:65532
 

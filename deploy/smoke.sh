@@ -8,19 +8,21 @@
 #   deploy/smoke.sh http://localhost:8080
 #   deploy/smoke.sh http://localhost:8080 'docker compose restart api' 'docker compose restart orders'
 #
-# TIFFIN_API_KEY is a customer's key, if it is another than that of `docker compose up`.
+# It needs curl, and Rust, which builds the subscribers. TIFFIN_API_KEY is a customer's key, if it is another than that of
+# `docker compose up`.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 2; }
+cd "$(dirname "$0")/.."
 url=${1%/}
 shift
-key=${TIFFIN_API_KEY:-da2-tiffindevelopmentkey000000}
+export TIFFIN_API_KEY=${TIFFIN_API_KEY:-da2-tiffindevelopmentkey000000}
 
 fail() { echo "NOT WELL: $*" >&2; exit 1; }
 
 graphql() { # QUERY
-    curl --silent --show-error --max-time 20 "$url/graphql" -H "x-api-key: $key" -H 'content-type: application/json' \
-        --data "{\"query\": \"$1\"}"
+    # The key is read from the standard input, where no list of processes shows it.
+    curl --silent --show-error --max-time 20 "$url/graphql" --header @- --header 'content-type: application/json' \
+        --data "{\"query\": \"$1\"}" <<<"x-api-key: $TIFFIN_API_KEY"
 }
 
 cancel_one() {
@@ -36,7 +38,7 @@ cancel_one() {
 }
 
 cargo build --quiet --package tiffin-tests --bin load
-load=(target/debug/load --url "$url" --key "$key" --subscribers 50 --rate 5)
+load=("${CARGO_TARGET_DIR:-target}/debug/load" --url "$url" --subscribers 50 --rate 5)
 [ $# -gt 0 ] || load+=(--seconds 10)
 "${load[@]}" &
 watching=$!

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes Tiffin's roles and its database, on a new server or again: an init script of the postgres image, and a script
-# that is run as the superuser of any other server (PGHOST, PGPORT and so on say where it is).
+# that is run as the superuser of any other server (PGHOST, PGPORT and so on say where it is). It takes the server to be
+# Tiffin's alone: who has no right of their own to connect to a database loses it for `postgres` and `template1`, too.
 #
 # tiffin_owner owns the database and all that `tiffin migrate` makes in it; migrate then grants the other three, which
 # own nothing, what each needs. Their passwords come from the environment, and may hold any character.

@@ -80,6 +80,8 @@ pub(super) struct Notes {
     pub(super) twice: Tally,
     pub(super) updates: usize,
     pub(super) connected: usize,
+    /// Subscribers that have not seen the end of what they follow, and whoever places orders while some are not answered for.
+    pub(super) busy: usize,
     /// When subscribers came back after their connection had ended.
     pub(super) reconnects: Vec<Duration>,
     /// The longest that a subscriber was without a connection.

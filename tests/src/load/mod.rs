@@ -47,14 +47,22 @@ pub async fn run(options: &Options) -> Result<Report> {
         let (client, book, closed) = (client.clone(), book.clone(), closed.clone());
         tasks.spawn(subscriber::live(number, client, book, closed));
     }
+    book.write().busy = tasks.len();
     let telling = tokio::spawn(tell(book.clone()));
     until_the_end(options.seconds).await?;
     closed.cancel();
     let deadline = Instant::now() + Duration::from_secs(options.patience);
-    let all_done = async { while tasks.join_next().await.is_some() {} };
-    if timeout_at(deadline, all_done).await.is_err() {
-        tasks.shutdown().await;
+    let all_done = async {
+        while let Some(ended) = tasks.join_next().await {
+            ended?;
+            book.write().busy -= 1;
+        }
+        anyhow::Ok(())
+    };
+    if let Ok(ended) = timeout_at(deadline, all_done).await {
+        ended?;
     }
+    tasks.shutdown().await;
     telling.abort();
     audit::orders(&client, &book, deadline).await;
     Ok(Report::new(&book, options))

@@ -1,6 +1,6 @@
 //! The account of a load.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use super::{
     Options,
@@ -30,8 +30,14 @@ impl Report {
                 &format!("{begun} were begun, {acknowledged} acknowledged, {finished} finished"),
             );
         }
+        let mut waiting = Tally::default();
+        if notes.busy > 0 {
+            let told = format!("{} still wait for an update or an answer", notes.busy);
+            waiting.add(book.now(), &told);
+        }
         let mut losses = vec![
             ("orders that were not finished", never),
+            ("clients that were not done in time", waiting),
             ("what is wrong", notes.wrong.clone()),
             ("versions that did not come", notes.missing.clone()),
             ("versions that came twice", notes.twice.clone()),
@@ -106,12 +112,13 @@ impl fmt::Display for Report {
     }
 }
 
+/// How many of these times, which ascend, are within any one second.
 fn most_within_a_second(times: &[Duration]) -> usize {
-    let mut seconds: BTreeMap<u64, usize> = BTreeMap::new();
-    for time in times {
-        *seconds.entry(time.as_secs()).or_default() += 1;
-    }
-    seconds.into_values().max().unwrap_or(0)
+    let within = |(n, last): (usize, &Duration)| {
+        let begin = last.saturating_sub(Duration::from_secs(1));
+        n + 1 - times.partition_point(|time| *time < begin)
+    };
+    times.iter().enumerate().map(within).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -129,8 +136,9 @@ mod tests {
             Report::new(&book, &Options::parse_from(["load"].iter().chain(options)))
         };
         assert!(report(&|_| {}, &["--unfailing"]).is_clean());
-        let damages: [&dyn Fn(&Book); 4] = [
+        let damages: [&dyn Fn(&Book); 5] = [
             &|book| book.write().begun += 1,
+            &|book| book.write().busy += 1,
             &|book| book.write().wrong.add(at, "no id"),
             &|book| book.write().missing.add(at, "3 after 1"),
             &|book| book.write().twice.add(at, "1 after 1"),
@@ -144,5 +152,12 @@ mod tests {
         let crowd: &dyn Fn(&Book) = &|book| book.write().reconnects.extend([at, at, at]);
         assert!(report(crowd, &["--most-reconnects", "3"]).is_clean());
         assert!(!report(crowd, &["--most-reconnects", "2"]).is_clean());
+    }
+
+    #[test]
+    fn a_crowd_is_one_at_whatever_second_it_begins() {
+        let times = [0, 900, 1_100, 1_850, 2_200, 9_000].map(Duration::from_millis);
+        assert_eq!(most_within_a_second(&times), 3);
+        assert_eq!(most_within_a_second(&[]), 0);
     }
 }
