@@ -55,7 +55,13 @@ const UNPUBLISHED: [(&str, &[&str]); 4] = [
     ),
     (
         "operator",
-        &["order.created.x", "order.updated.x", "log.committed"],
+        &[
+            "order.created.x",
+            "order.updated.x",
+            "log.committed",
+            "$SYS.REQ.SERVER.PING",
+            "$SYS.REQ.SERVER.PING.VARZ",
+        ],
     ),
 ];
 

@@ -6,6 +6,7 @@ mod bombs;
 mod broker_frozen;
 mod cluster;
 mod collector_away;
+mod cookbook;
 mod faces;
 mod grants;
 mod load;
