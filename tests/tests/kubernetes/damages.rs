@@ -5,7 +5,7 @@ use crate::{Rule, pods, wiring};
 /// An object, a place in it, what is put there (nothing: it is taken away), and the rule.
 pub(crate) type Damage = (&'static str, &'static str, &'static str, Rule);
 
-pub(crate) const DAMAGES: [Damage; 24] = [
+pub(crate) const DAMAGES: [Damage; 26] = [
     (
         "Deployment/api",
         "/spec/template/spec/containers/0/resources/limits",
@@ -80,6 +80,18 @@ pub(crate) const DAMAGES: [Damage; 24] = [
     ),
     (
         "Deployment/api",
+        "/spec/template/spec/terminationGracePeriodSeconds",
+        "30",
+        pods::drain,
+    ),
+    (
+        "Deployment/gateway",
+        "/spec/template/spec/terminationGracePeriodSeconds",
+        "35",
+        pods::drain,
+    ),
+    (
+        "StatefulSet/nats",
         "/spec/template/spec/terminationGracePeriodSeconds",
         "30",
         pods::drain,

@@ -165,16 +165,37 @@ pub(crate) fn probes(objects: &Objects) -> Vec<String> {
     })
 }
 
-/// How long a gateway may take for the requests under way: `grace_period` of its Caddyfile.
-const GATEWAY_GRACE: u64 = 25;
+/// The seconds that a setting in a file of a `ConfigMap` gives, such as `30` of `lame_duck_duration: 30s`.
+fn seconds(objects: &Objects, file: &str, setting: &str) -> Option<u64> {
+    let text = objects
+        .of_kind("ConfigMap")
+        .find_map(|map| map["data"][file].as_str())?;
+    let mut words = text
+        .lines()
+        .map(|line| line.split([' ', '\t', ':']).filter(|word| !word.is_empty()));
+    let value = words.find_map(|mut words| (words.next() == Some(setting)).then(|| words.next()).flatten());
+    value?.trim_end_matches('s').parse().ok()
+}
 
 /// A pod that is going takes connections until everybody knows, and has the time to end what it has begun. A Deployment
 /// is replaced without having fewer.
 pub(crate) fn drain(objects: &Objects) -> Vec<String> {
     let mut broken = Vec::new();
-    let grace = objects
+    let of_services = objects
         .of_kind("ConfigMap")
         .find_map(|map| map["data"]["TIFFIN_GRACE"].as_str()?.parse().ok());
+    let of_gateway = seconds(objects, "Caddyfile", "grace_period");
+    let of_nats = seconds(objects, "nats.conf", "lame_duck_duration");
+    let has = |workload: &Workload, needed: Option<u64>| {
+        let allowed = workload.pod["terminationGracePeriodSeconds"]
+            .as_u64()
+            .unwrap_or(30);
+        needed.is_some_and(|needed| needed + 5 <= allowed)
+    };
+    let nats = objects.workloads().find(|it| it.name == "StatefulSet/nats");
+    if !nats.is_none_or(|nats| has(&nats, of_nats)) {
+        broken.push("StatefulSet/nats: is killed before its clients have gone elsewhere".to_owned());
+    }
     for workload in objects
         .workloads()
         .filter(|workload| workload.kind == "Deployment")
@@ -184,18 +205,15 @@ pub(crate) fn drain(objects: &Objects) -> Vec<String> {
             .as_u64()
             .unwrap_or_default();
         let grace = if text(&container["image"]).starts_with("caddy:") {
-            Some(GATEWAY_GRACE)
+            of_gateway
         } else {
-            grace
+            of_services
         };
-        let allowed = workload.pod["terminationGracePeriodSeconds"]
-            .as_u64()
-            .unwrap_or(30);
         let update = &workload.object["spec"]["strategy"]["rollingUpdate"];
         let found = unless(&[
             (sleep >= 5, "goes before everybody knows"),
             (
-                grace.is_some_and(|grace| sleep + grace + 5 <= allowed),
+                has(&workload, grace.map(|grace| sleep + grace)),
                 "is killed while it finishes",
             ),
             (
