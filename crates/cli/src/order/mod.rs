@@ -2,6 +2,7 @@
 
 mod cancel;
 mod events;
+mod generate;
 mod get;
 mod list;
 mod place;
@@ -16,6 +17,8 @@ use crate::failure::{Exit, Failure};
 pub(crate) enum Command {
     /// Places an order and prints its id and status.
     Place(place::Settings),
+    /// Places orders steadily, for trying out what else there is.
+    Generate(generate::Settings),
     /// Shows an order with everything that happened to it.
     Get(get::Settings),
     /// Shows orders, the newest first; for staff.
@@ -29,6 +32,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, json: bool) -> Result<(), Failure> {
     match command {
         Command::Place(settings) => place::run(settings, json).await,
+        Command::Generate(settings) => generate::run(settings, json).await,
         Command::Get(settings) => get::run(settings, json).await,
         Command::List(settings) => list::run(settings, json).await,
         Command::Watch(settings) => watch::run(settings, json).await,

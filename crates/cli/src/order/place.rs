@@ -49,8 +49,7 @@ pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
         .iter()
         .map(|product| json!({ "name": product.name, "quantity": product.quantity }))
         .collect();
-    let variables = json!({ "input": { "products": products, "idempotencyKey": key } });
-    let order = place(&settings.server, &variables, &key).await?;
+    let order = place(&settings.server, &products, &key).await?;
     output::line(if json {
         order.to_string()
     } else {
@@ -65,11 +64,13 @@ pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn place(server: &Server, variables: &Value, key: &str) -> Result<Value, Failure> {
+/// Places an order of these products, more than once if need be.
+pub(super) async fn place(server: &Server, products: &[Value], key: &str) -> Result<Value, Failure> {
+    let variables = json!({ "input": { "products": products, "idempotencyKey": key } });
     let mut attempt = 1;
     let mut unsent = true;
     loop {
-        let failure = match server.run(PLACE, variables).await {
+        let failure = match server.run(PLACE, &variables).await {
             Ok(mut data) => return Ok(data["createOrder"].take()),
             Err(failure) => failure,
         };

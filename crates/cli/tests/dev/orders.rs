@@ -1,6 +1,10 @@
 //! What is done with orders from the command line.
 
-use std::fs;
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use tiffin_testkit::{GraphQl, command, eventually, free_port, scratch_folder};
@@ -34,6 +38,24 @@ async fn an_order_is_placed_watched_to_its_end_and_looked_at() {
     );
     let history = dev.run(&["--json", "order", "watch", id, "--after-version", "3"]);
     assert_eq!(String::from_utf8_lossy(&history.stdout).lines().count(), 2);
+}
+
+#[tokio::test]
+async fn orders_are_generated_at_a_rate_until_there_are_enough() {
+    let dev = dev().await;
+    let started = Instant::now();
+    let generated = dev.run(&["--json", "order", "generate", "--rate", "10", "--limit", "6"]);
+    // The first comes at once.
+    assert!(
+        started.elapsed() >= Duration::from_millis(500),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(generated.status.success(), "{}", said(&generated));
+    let ids: BTreeSet<_> = lines(&generated).iter().map(id).collect();
+    assert_eq!(ids.len(), 6, "{}", said(&generated));
+    let refused = dev.run(&["order", "generate", "--rate", "0"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
 }
 
 #[tokio::test]
