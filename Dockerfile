@@ -38,7 +38,8 @@ RUN cargo zigbuild --locked --release --target "$(cat /target)" $PROGRAMS \
  # Those of Debian's package alone: the builder may trust others, too.
  && cat /usr/share/ca-certificates/mozilla/*.crt > /out/ca-certificates.crt
 
-# What the four images have in common. Certificates are for databases and NATS servers with a public one.
+# What the four images have in common. Certificates are for NATS servers, and gateways that `tiffin` calls, with a public
+# one; what databases with a public one need is in the programs.
 FROM scratch AS base
 ARG VERSION=0.1.0
 ARG REVISION=unknown

@@ -1,6 +1,6 @@
 //! Rules for how objects refer to one another. In brackets, the default checks of kube-linter that a rule stands for.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use serde_json::{Value, json};
 use tiffin_testkit::workspace;
@@ -133,9 +133,10 @@ fn backends(objects: &Objects) -> Vec<(String, &Value, &Value)> {
 
 /// What pods refer to is there, or is a Secret of which it is written down what has to be in it.
 pub(crate) fn references(objects: &Objects) -> Vec<String> {
-    let examples = workspace().join("deploy/k8s/overlays/production/secrets");
-    let written_down =
-        |name: &str| name == "nats-tls" || examples.join(format!("{name}.env.example")).exists();
+    let production = workspace().join("deploy/k8s/overlays/production");
+    let page = fs::read_to_string(production.join("README.md")).expect("the page");
+    let written_down = |name: &str| page.contains(&format!("the Secret `{name}`"));
+    let example = |name: &str| production.join(format!("secrets/{name}.env.example")).exists();
     let mut broken = Vec::new();
     for workload in objects.workloads() {
         let (mut maps, mut secrets) = (BTreeSet::new(), BTreeSet::new());
@@ -155,7 +156,8 @@ pub(crate) fn references(objects: &Objects) -> Vec<String> {
             .filter(|name| !name.is_empty() && !objects.has("ConfigMap", name));
         let secrets = secrets
             .into_iter()
-            .filter(|name| !name.is_empty() && !objects.has("Secret", name) && !written_down(name));
+            .filter(|name| !name.is_empty() && !objects.has("Secret", name))
+            .filter(|name| !written_down(name) && !example(name));
         broken.extend(
             maps.chain(secrets)
                 .map(|name| format!("{}: there is no {name}", workload.name)),
