@@ -5,7 +5,7 @@ use crate::{Rule, pods, wiring};
 /// An object, a place in it, what is put there (nothing: it is taken away), and the rule.
 pub(crate) type Damage = (&'static str, &'static str, &'static str, Rule);
 
-pub(crate) const DAMAGES: [Damage; 26] = [
+pub(crate) const DAMAGES: [Damage; 28] = [
     (
         "Deployment/api",
         "/spec/template/spec/containers/0/resources/limits",
@@ -126,6 +126,18 @@ pub(crate) const DAMAGES: [Damage; 26] = [
         "/spec/ingress/0/ports/0/port",
         "4223",
         wiring::ports,
+    ),
+    (
+        "Deployment/gateway",
+        "/spec/template/spec/containers/0/env/0/value",
+        r#""api""#,
+        wiring::replicas,
+    ),
+    (
+        "Service/notifier-replicas",
+        "/spec/clusterIP",
+        "",
+        wiring::replicas,
     ),
     (
         "Deployment/api",

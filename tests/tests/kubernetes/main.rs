@@ -30,7 +30,7 @@ const OVERLAYS: [&str; 3] = [
 /// Finds what breaks a rule, a sentence each.
 type Rule = fn(&Objects) -> Vec<String>;
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     pods::resources,
     pods::restricted,
     pods::no_host,
@@ -42,6 +42,7 @@ const RULES: [Rule; 14] = [
     wiring::labels,
     wiring::selectors,
     wiring::ports,
+    wiring::replicas,
     wiring::references,
     wiring::budgets,
     wiring::policies,

@@ -108,6 +108,24 @@ pub(crate) fn ports(objects: &Objects) -> Vec<String> {
     broken
 }
 
+/// The gateway is told Services that stand for each replica, and not for all of them at one address.
+pub(crate) fn replicas(objects: &Objects) -> Vec<String> {
+    let headless = |name: &Value| {
+        let mut services = objects.of_kind("Service");
+        services.any(|it| it["metadata"]["name"] == *name && it["spec"]["clusterIP"] == "None")
+    };
+    let mut broken = Vec::new();
+    for gateway in objects.workloads().filter(|it| it.name == "Deployment/gateway") {
+        for setting in ["TIFFIN_API", "TIFFIN_NOTIFIER"] {
+            let mut told = gateway.containers().flat_map(|container| list(&container["env"]));
+            if !told.any(|variable| variable["name"] == setting && headless(&variable["value"])) {
+                broken.push(format!("{}: {setting} does not name each replica", gateway.name));
+            }
+        }
+    }
+    broken
+}
+
 /// Which services and ports the ways in lead to.
 fn backends(objects: &Objects) -> Vec<(String, &Value, &Value)> {
     let mut found = Vec::new();
