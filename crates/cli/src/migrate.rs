@@ -4,7 +4,7 @@ use std::error::Error;
 
 use clap::Args;
 use serde_json::json;
-use tiffin_eventstore::{DatabaseUrl, EventStore, MigrateError};
+use tiffin_eventstore::{DatabaseUrl, EventStore, Granted, MigrateError};
 use tiffin_runtime::{LogFormat, LogSettings, telemetry};
 
 use crate::{
@@ -28,16 +28,25 @@ pub(crate) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
         };
         telemetry::init(&log).map_err(Failure::fault)?;
     }
-    all(&settings.database_url).await?;
+    let granted = all(&settings.database_url).await?;
     if json {
-        return output::line(json!({ "migrated": true }));
+        return output::line(match granted {
+            Granted::All => json!({ "migrated": true }),
+            Granted::Newer { schema } => json!({ "migrated": true, "newer": schema }),
+        });
     }
-    output::say("The tables are up to date.");
+    output::say(match granted {
+        Granted::All => "The tables are up to date.".to_owned(),
+        Granted::Newer { schema } => format!(
+            "The tables are up to date; '{schema}' is newer than this program, which therefore leaves to all roles \
+             what they may do."
+        ),
+    });
     Ok(())
 }
 
 /// Creates or changes all tables.
-pub(crate) async fn all(url: &DatabaseUrl) -> Result<(), Failure> {
+pub(crate) async fn all(url: &DatabaseUrl) -> Result<Granted, Failure> {
     tables(url).await.map_err(|error| {
         let message = format!("cannot use the database {url}: {}", explain(&error));
         let failure = Failure::new(Exit::Unavailable, message);
@@ -48,7 +57,7 @@ pub(crate) async fn all(url: &DatabaseUrl) -> Result<(), Failure> {
     })
 }
 
-async fn tables(url: &DatabaseUrl) -> Result<(), MigrateError> {
+async fn tables(url: &DatabaseUrl) -> Result<Granted, MigrateError> {
     EventStore::migrate(url).await?;
     tiffin_api::migrate(url).await?;
     tiffin_orders::migrate(url).await?;

@@ -31,7 +31,7 @@ pub use derived::{Checkpoint, Derived, Lease, Tx, parts};
 pub use error::{AppendError, DerivedError, MigrateError, OpenError, ReadError, SubscribeError};
 pub use event::{Direction, NewEvent, Position, RecordedEvent, Revision, StreamName};
 pub use fault::Fault;
-pub use grant::{Grant, LogAccess};
+pub use grant::{Grant, Granted, LogAccess};
 pub use migrate::Migrations;
 pub use replication::{Replication, Standbys};
 pub use store::EventStore;

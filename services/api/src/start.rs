@@ -54,7 +54,7 @@ pub enum StartError {
 pub const GRANT: Grant = Grant {
     role: "tiffin_api",
     log: LogAccess::Start,
-    schema: Some(SCHEMA),
+    schema: Some((SCHEMA, MIGRATIONS)),
 };
 
 /// Creates or changes the tables of `api`. Safe from several processes at once.

@@ -47,7 +47,7 @@ pub enum StartError {
 pub const GRANT: Grant = Grant {
     role: "tiffin_orders",
     log: LogAccess::Append,
-    schema: Some(SCHEMA),
+    schema: Some((SCHEMA, MIGRATIONS)),
 };
 
 /// Creates or changes the tables of `orders`. Safe from several processes at once.

@@ -87,6 +87,11 @@ impl Part {
         }
     }
 
+    /// Whether a version in PostgreSQL is newer than this program.
+    fn is_older_than(&self, found: i64) -> bool {
+        usize::try_from(found).is_ok_and(|found| found > self.steps.postgres.len())
+    }
+
     /// A schema newer than this program is compatible with it; an older one is not.
     fn new_enough(&self, found: i64, needed: usize) -> Result<(), OpenError> {
         let found = u32::try_from(found).unwrap_or_default();

@@ -2,9 +2,9 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::{LOG, Part, steps_after};
+use super::{LOG, Part, derived, steps_after};
 use crate::{
-    Fault, Grant, MigrateError, OpenError,
+    Fault, Grant, Granted, MigrateError, OpenError,
     postgres::{Use, options, patiently_connect},
 };
 
@@ -57,15 +57,25 @@ async fn migrate(connection: &mut PgConnection, part: &Part) -> Result<(), Migra
 }
 
 /// Gives the roles that exist what they need, all at once, so that those who work meanwhile miss nothing.
-pub(crate) async fn grant(url: &str, grants: &[Grant]) -> Result<(), MigrateError> {
+pub(crate) async fn grant(url: &str, grants: &[Grant]) -> Result<Granted, MigrateError> {
     let mut connection = connect(url).await?;
     let mut tx = connection.begin_with(BEGIN).await?;
     sqlx::query(LOCK).execute(&mut *tx).await?;
+    let schemas = grants.iter().filter_map(|grant| grant.schema);
+    for part in schemas
+        .flat_map(|(schema, steps)| derived(schema, steps))
+        .chain([LOG])
+    {
+        enter(&mut tx, &part).await?;
+        if part.is_older_than(version(&mut tx, part.name).await?) {
+            return Ok(Granted::Newer { schema: part.schema });
+        }
+    }
     let roles: Vec<_> = grants.iter().map(|grant| grant.role).collect();
     let present =
         sqlx::query_scalar("SELECT rolname::text FROM pg_roles WHERE rolname = ANY($1)").bind(roles);
     let present: Vec<String> = present.fetch_all(&mut *tx).await?;
-    let mut schemas: Vec<_> = grants.iter().filter_map(|grant| grant.schema).collect();
+    let mut schemas: Vec<_> = grants.iter().filter_map(|grant| Some(grant.schema?.0)).collect();
     schemas.push(LOG.schema);
     for grant in grants {
         if present.iter().any(|role| role == grant.role) {
@@ -75,7 +85,7 @@ pub(crate) async fn grant(url: &str, grants: &[Grant]) -> Result<(), MigrateErro
     }
     tx.commit().await?;
     connection.close().await?;
-    Ok(())
+    Ok(Granted::All)
 }
 
 async fn version(connection: &mut PgConnection, part: &str) -> Result<i64, sqlx::Error> {

@@ -9,6 +9,8 @@ mod derived;
 #[cfg(test)]
 mod follow;
 #[cfg(test)]
+mod grants;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod read;
