@@ -32,10 +32,13 @@ pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
     let mut connection = Connection::new(json);
     let mut turns = interval(settings.rate);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let run = Uuid::now_v7();
     let mut placed = 0;
     while settings.limit.is_none_or(|limit| placed < limit) {
         turns.tick().await;
-        match place(&settings.server, &products(placed), &Uuid::now_v7().to_string()).await {
+        // What got no answer is sent again as the same order.
+        let key = format!("{run}-{placed}");
+        match place(&settings.server, &products(placed), &key).await {
             Ok(order) => {
                 connection.is_there();
                 placed += 1;
