@@ -65,10 +65,13 @@ impl Starts {
                     };
                     let outcome = self.runner.submit(order, Input::Start, origin).await;
                     self.tracker.spawn(async move {
-                        // No outcome: the process stops, and the message comes again.
-                        if let Ok(outcome) = outcome.await {
-                            this.finish(&delivery, order, outcome).await;
-                            drop(span);
+                        match outcome.await {
+                            Ok(outcome) => {
+                                judge(&span, &outcome);
+                                this.finish(&delivery, order, outcome).await;
+                            }
+                            // The process stops, and the message comes again.
+                            Err(_) => span.fail("stopped"),
                         }
                     });
                 }
@@ -119,6 +122,15 @@ fn processed(tracer: &Tracer, delivery: &Delivery, order: OrderId) -> Span {
     let span = spans::process(tracer, delivery.headers.trace(), &delivery.subject, event);
     span.set(spans::ORDER_ID, order);
     span
+}
+
+/// Whether the start failed. That it is not to be started any more is no failure: it was, sooner than the message came.
+fn judge(span: &Span, outcome: &Outcome) {
+    match outcome {
+        Ok(_) => {}
+        Err(Failure::Refused(refusal)) if *refusal != Refusal::NotFound => {}
+        Err(failure) => span.fail(failure.word()),
+    }
 }
 
 /// The order that a message announces, or what is wrong with the message.

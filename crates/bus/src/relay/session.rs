@@ -114,13 +114,9 @@ impl<'a> Session<'a> {
         let stream = self.relay.config.stream.name;
         let headers = message::published(&message, cursor, stream, window.last_sequence());
         let publish = PublishMessage::build().headers(headers).payload(message.payload);
-        let ack = self
-            .relay
-            .bus
-            .publishing()
-            .jetstream
-            .send_publish(message.subject, publish)
-            .await?;
+        let jetstream = &self.relay.bus.publishing().jetstream;
+        let sent = jetstream.send_publish(message.subject, publish).await;
+        let ack = sent.inspect_err(|_| message.span.fail("unpublished"))?;
         window.push(cursor, ack, message.span);
         Ok(())
     }

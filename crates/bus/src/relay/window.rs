@@ -15,6 +15,9 @@ use super::fault::Fault;
 /// So many messages may be unacknowledged.
 const SIZE: usize = 512;
 
+/// The `error.type` of a message whose acknowledgement nobody waits for any more.
+const GIVEN_UP: &str = "given_up";
+
 /// A published message whose acknowledgement settles the log up to `through`.
 struct InFlight {
     through: Cursor,
@@ -107,10 +110,21 @@ impl Window {
     }
 }
 
+/// What is in flight was not acknowledged, though it may be stored: whoever looks at the stream next finds it there, or
+/// publishes it again.
+impl Drop for Window {
+    fn drop(&mut self) {
+        for message in &self.in_flight {
+            message.span.fail(GIVEN_UP);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
     use tiffin_eventstore::Position;
+    use tiffin_trace::{SpanData, Tracer};
     use uuid::Uuid;
 
     use super::*;
@@ -127,6 +141,10 @@ mod tests {
     impl Window {
         /// Puts a message in flight that is stored where it was to be.
         fn send(&mut self, position: u64) {
+            self.send_as(position, Span::default());
+        }
+
+        fn send_as(&mut self, position: u64, span: Span) {
             self.last_sequence += 1;
             let ack = PublishAck {
                 stream: STREAM.to_owned(),
@@ -141,9 +159,27 @@ mod tests {
                 through: event(position),
                 sequence: self.last_sequence,
                 ack: std::future::ready(Ok(ack)).boxed(),
-                span: Span::default(),
+                span,
             });
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_in_flight_when_the_window_ends_has_failed_and_nothing_else() {
+        let (tracer, mut spans) = Tracer::recording(1.0, 10);
+        let mut window = Window::new(STREAM, 7);
+        window.send_as(1, tracer.request(None, "acknowledged"));
+        window.send_as(2, tracer.request(None, "given up"));
+        assert!(matches!(window.settled().await, Some(Ok(_))));
+        drop(window);
+        let mut ended = Vec::new();
+        spans.take_ready(&mut ended, 10);
+        let failed = |span: &SpanData| span.attributes.iter().any(|it| it.key.as_str() == "error.type");
+        let ended: Vec<_> = ended
+            .iter()
+            .map(|span| (span.name.as_ref(), failed(span)))
+            .collect();
+        assert_eq!(ended, [("acknowledged", false), ("given up", true)]);
     }
 
     #[tokio::test]

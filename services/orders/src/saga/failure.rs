@@ -24,6 +24,19 @@ pub(crate) enum Failure {
     Unavailable(String),
 }
 
+impl Failure {
+    /// A word for spans.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Parked => "parked",
+            Self::Broken(_) => "broken",
+            Self::Contended => "conflict",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         Self::Unavailable(error.to_string())

@@ -67,6 +67,7 @@ on_both! {
     }
     parking {
         rubbish_and_orders_that_do_not_exist_are_set_aside_and_the_others_are_not_delayed,
+        a_start_that_fails_is_seen_to_fail,
         an_order_that_makes_its_handler_fail_is_set_aside_after_five_attempts,
     }
     requests {

@@ -7,6 +7,7 @@ use prost::Message;
 use tiffin_order::{OrderId, Status};
 use tiffin_proto::{kind, parked_message, v1};
 use tiffin_testkit::eventually;
+use tiffin_trace::{SpanData, Spans, Tracer};
 use uuid::Uuid;
 
 use crate::world::World;
@@ -84,6 +85,38 @@ pub(crate) async fn rubbish_and_orders_that_do_not_exist_are_set_aside_and_the_o
         "{}",
         told.subject
     );
+    replica.stop().await;
+}
+
+/// As what the starts of an order have failed, once one has ended.
+async fn started(spans: &mut Spans, id: OrderId) -> Vec<String> {
+    let (mut ended, id) = (Vec::new(), id.to_string());
+    let attribute = |span: &SpanData, key: &str| {
+        let mut attributes = span.attributes.iter();
+        let found = attributes.find(|attribute| attribute.key.as_str() == key);
+        found.map(|attribute| attribute.value.to_string())
+    };
+    let is_start = |span: &&SpanData| {
+        span.name == "order.created process" && attribute(span, "tiffin.order.id").as_ref() == Some(&id)
+    };
+    eventually!(within PATIENCE, {
+        spans.take_ready(&mut ended, usize::MAX);
+        ended.iter().any(|span| is_start(&span))
+    }, |ended| *ended);
+    let starts = ended.iter().filter(is_start);
+    starts.filter_map(|span| attribute(span, "error.type")).collect()
+}
+
+pub(crate) async fn a_start_that_fails_is_seen_to_fail(mut world: World) {
+    let (tracer, mut spans) = Tracer::recording(0.0, 1000);
+    world.tracer = tracer;
+    world.announce().await;
+    let replica = world.replica([0, 0, 0, 0]).await;
+    let damaged = world.place_damaged().await;
+    let failed = started(&mut spans, damaged).await;
+    assert!(!failed.is_empty());
+    let sound = world.place().await;
+    assert_eq!(started(&mut spans, sound).await, Vec::<String>::new());
     replica.stop().await;
 }
 

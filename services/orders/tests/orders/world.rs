@@ -5,7 +5,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
-use tiffin_bus::{Bus, Message, Relay, RelayConfig, State, StreamSpec};
+use tiffin_bus::{Bus, Message, Relay, RelayConfig, State, StreamSpec, TRACE};
 use tiffin_eventstore::{
     Append, DatabaseUrl, Derived, Direction, EventStore, Expected, Migrations, NewEvent, Position,
     RecordedEvent, Revision, StreamName, Urgency,
@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What announcements belong to.
+const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const NO_TABLES: Migrations = Migrations {
     sqlite: &[],
     postgres: &[],
@@ -31,6 +33,8 @@ pub(crate) struct World {
     pub(crate) store: EventStore,
     pub(crate) nats: NatsServer,
     pub(crate) bus: Bus,
+    /// What replicas record.
+    pub(crate) tracer: Tracer,
     url: DatabaseUrl,
     announcing: CancellationToken,
     // Deleted with the world.
@@ -87,6 +91,7 @@ impl World {
             store,
             nats,
             bus,
+            tracer: Tracer::silent(0.0),
             url,
             announcing,
             _data: Box::new(data),
@@ -131,7 +136,7 @@ impl World {
         let dependencies = Dependencies {
             store: self.another_store().await,
             bus: self.bus.clone(),
-            tracer: Tracer::silent(0.0),
+            tracer: self.tracer.clone(),
         };
         let config = Config {
             workflow: workflow(waits),
@@ -324,7 +329,7 @@ fn announcement(event: &RecordedEvent) -> Option<Message> {
     let id = OrderId::from_stream(event.stream.as_str()).filter(|_| &*event.kind == kind::ORDER_CREATED)?;
     Some(Message {
         subject: format!("order.created.{id}"),
-        headers: vec![],
+        headers: vec![(TRACE, SAMPLED.to_owned())],
         payload: bus_payload(&public(&event.data)?, event.created_at),
         span: Span::default(),
     })
