@@ -19,8 +19,11 @@ use crate::{
 
 const SERVERS: usize = 3;
 
-/// Certificates are for this host, which is where the servers and their clients find each other.
-const HOST: &str = "127.0.0.1";
+/// Certificates are for this name, by which the servers and their clients find each other, and not for the address.
+const HOST: &str = "localhost";
+
+/// Where the servers listen.
+const ADDRESS: &str = "127.0.0.1";
 
 /// The cluster.
 #[derive(Debug)]
@@ -70,6 +73,14 @@ impl Cluster {
         let server = self.servers.iter().find(|server| server.name == name);
         server.context("there is no such server")?.process.kill();
         Ok(())
+    }
+
+    /// What all servers have said.
+    pub fn output(&self) -> String {
+        self.servers
+            .iter()
+            .map(|server| server.process.output())
+            .collect()
     }
 
     /// Starts it again with what it has stored.
@@ -123,7 +134,7 @@ fn configuration(tls: &Path, route_port: u16) -> Result<PathBuf> {
     for (file, deployed, ours) in [
         ("tls.conf", "/etc/nats-tls/", certificates.clone()),
         ("cluster.conf", "/etc/nats-tls/", certificates),
-        ("cluster.conf", "0.0.0.0:6222", format!("{HOST}:{route_port}")),
+        ("cluster.conf", "0.0.0.0:6222", format!("{ADDRESS}:{route_port}")),
     ] {
         let text = fs::read_to_string(folder.join(file))?;
         anyhow::ensure!(text.contains(deployed), "{file} has no {deployed}");
@@ -136,7 +147,7 @@ fn run(name: &str, port: u16, configuration: &Path, routes: &str) -> Process {
     let mut server = command(nats_server());
     server.args([
         "-a",
-        HOST,
+        ADDRESS,
         "-p",
         &port.to_string(),
         "-m",
@@ -156,7 +167,7 @@ fn run(name: &str, port: u16, configuration: &Path, routes: &str) -> Process {
 async fn certificates() -> Result<PathBuf> {
     let folder = scratch_folder("nats-tls");
     let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
-    let name = format!("subjectAltName=IP:{HOST}");
+    let name = format!("subjectAltName=DNS:{HOST}");
     let request = |name: &str| {
         let mut openssl = command("openssl");
         openssl.args([

@@ -118,6 +118,9 @@ async fn the_death_of_a_streams_leader_loses_nothing_and_repeats_nothing() {
         copies.as_ref().is_some_and(|it| it["leader"].is_string() && it["leader"] != killed.as_str())
     });
     nothing_is_lost_or_repeated(&cluster, &database.url).await;
+    // Nobody tried a server under a name that its certificate is not for.
+    let output = cluster.output();
+    assert!(!output.contains("bad certificate"), "{output}");
     cluster.start_again(&killed).unwrap();
     is_whole(&cluster).await;
 }
