@@ -8,21 +8,16 @@ use std::{
 
 use anyhow::{Context, Result};
 use async_nats::ConnectOptions;
-use tiffin_testkit::{
-    Process, Service, ServiceSpec, command, free_port, nats_cli, nats_server, scratch_folder,
-};
+use tiffin_testkit::{Process, Service, command, free_port, scratch_folder};
 
-use crate::{
-    guarded::{nats_configuration, said},
-    stack::{keyed, saga},
-};
+use crate::guarded::{self, nats_configuration, said};
 
 const SERVERS: usize = 3;
 
 /// Certificates are for this name, by which the servers and their clients find each other, and not for the address.
 const HOST: &str = "localhost";
 
-/// Where the servers listen.
+/// Where they listen.
 const ADDRESS: &str = "127.0.0.1";
 
 /// The cluster.
@@ -93,20 +88,16 @@ impl Cluster {
 
     /// Starts a service as itself, on a database, with a workflow of these waits, and its streams on all servers.
     pub async fn service(&self, name: &str, database_url: &str, waits: &[String; 4]) -> Result<Service> {
-        let spec = keyed(ServiceSpec::new(&format!("tiffin-{name}")))
-            .set("DATABASE_URL", database_url)
-            .set("TIFFIN_NATS_URL", self.url(name))
+        let spec = guarded::service(name, database_url, &self.url(name), waits)?
             .set("TIFFIN_NATS_CA", self.authority.to_string_lossy())
-            .set("TIFFIN_STREAM_REPLICAS", SERVERS.to_string())
-            .set("TIFFIN_SAGA", saga(waits)?.to_string_lossy());
+            .set("TIFFIN_STREAM_REPLICAS", SERVERS.to_string());
         Ok(spec.start().await)
     }
 
     /// What the `nats` command says to an operator.
     pub async fn nats(&self, arguments: &[&str]) -> Result<String> {
-        let mut nats = command(nats_cli());
-        nats.args(["--no-context", "--server", &self.url("operator"), "--tlsca"]);
-        nats.arg(&self.authority).args(arguments);
+        let mut nats = guarded::cli(&self.url("operator"));
+        nats.arg("--tlsca").arg(&self.authority).args(arguments);
         said(nats).await
     }
 
@@ -144,22 +135,8 @@ fn configuration(tls: &Path, route_port: u16) -> Result<PathBuf> {
 }
 
 fn run(name: &str, port: u16, configuration: &Path, routes: &str) -> Process {
-    let mut server = command(nats_server());
-    server.args([
-        "-a",
-        ADDRESS,
-        "-p",
-        &port.to_string(),
-        "-m",
-        &free_port().to_string(),
-        "-c",
-    ]);
-    server.arg(configuration);
+    let mut server = guarded::server(port, configuration);
     server.env("HOSTNAME", name).env("NATS_ROUTES", routes);
-    for user in ["api", "orders", "notifier", "operator", "sys", "route"] {
-        let variable = format!("NATS_{}_PASSWORD", user.to_uppercase());
-        server.env(variable, format!("pw-{user}"));
-    }
     Process::start(name, server, &configuration.with_file_name("log"))
 }
 

@@ -38,7 +38,11 @@ type Spans = Arc<Mutex<Vec<Received>>>;
 impl Collector {
     /// Begins to listen at an address such as `127.0.0.1:0`.
     pub async fn start(address: &str) -> Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        Self::on(TcpListener::bind(address).await?)
+    }
+
+    /// Serves what comes in there.
+    pub fn on(listener: TcpListener) -> Result<Self> {
         let address = listener.local_addr()?;
         let spans = Spans::default();
         let router = Router::new()

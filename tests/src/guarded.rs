@@ -18,6 +18,9 @@ use crate::stack::{keyed, migrate, saga};
 /// Passwords of the database may hold any character; here escaped for a URL.
 const PASSWORD: (&str, &str) = (r#"it's "a" \'; --$1"#, "it%27s%20%22a%22%20%5C%27%3B%20--%241");
 
+/// Users of NATS, each with a variable for its password.
+const USERS: [&str; 6] = ["api", "orders", "notifier", "operator", "sys", "route"];
+
 /// PostgreSQL with Tiffin's roles, and a NATS server with its users.
 #[derive(Debug)]
 pub struct Guarded {
@@ -113,10 +116,7 @@ impl Guarded {
 
     /// Starts a service as itself, with a workflow of these waits.
     pub async fn service(&self, name: &str, waits: &[String; 4]) -> Result<Service> {
-        let spec = keyed(ServiceSpec::new(&format!("tiffin-{name}")))
-            .set("DATABASE_URL", self.database(name))
-            .set("TIFFIN_NATS_URL", self.nats_url(name))
-            .set("TIFFIN_SAGA", saga(waits)?.to_string_lossy());
+        let spec = service(name, &self.database(name), &self.nats_url(name), waits)?;
         Ok(spec.start().await)
     }
 
@@ -126,13 +126,10 @@ impl Guarded {
         psql.args(["-X", "-q", "-A", "-t", "-d", &url, "-c", statement]);
         Ok(tokio::task::spawn_blocking(move || psql.output()).await??)
     }
-}
 
-impl Guarded {
     /// What the `nats` command says to an operator.
     pub async fn nats(&self, arguments: &[&str]) -> Result<String> {
-        let mut nats = command(nats_cli());
-        nats.args(["--no-context", "--server", &self.nats_url("operator")]);
+        let mut nats = cli(&self.nats_url("operator"));
         nats.args(arguments);
         said(nats).await
     }
@@ -174,23 +171,36 @@ pub fn nats_configuration(store: &str) -> Result<PathBuf> {
 }
 
 fn nats(port: u16, store: &Path) -> Result<Process> {
-    let folder = scratch_folder("nats");
-    let configuration = nats_configuration(&store.to_string_lossy())?;
+    let configuration = nats_configuration(&store.to_string_lossy())?.join("nats.conf");
+    let log = scratch_folder("nats").join("log");
+    Ok(Process::start("nats-server", server(port, &configuration), &log))
+}
+
+/// A nats-server with a configuration as it is deployed, on a port, and passwords for all its users.
+pub(crate) fn server(port: u16, configuration: &Path) -> Command {
     let mut server = command(nats_server());
-    server
-        .args([
-            "-a",
-            "127.0.0.1",
-            "-p",
-            &port.to_string(),
-            "-m",
-            &free_port().to_string(),
-            "-c",
-        ])
-        .arg(configuration.join("nats.conf"));
-    for user in ["api", "orders", "notifier", "operator", "sys"] {
+    let (port, monitor) = (port.to_string(), free_port().to_string());
+    server.args(["-a", "127.0.0.1", "-p", &port, "-m", &monitor, "-c"]);
+    server.arg(configuration);
+    for user in USERS {
         let variable = format!("NATS_{}_PASSWORD", user.to_uppercase());
         server.env(variable, format!("pw-{user}"));
     }
-    Ok(Process::start("nats-server", server, &folder.join("log")))
+    server
+}
+
+/// A service as itself, with a workflow of these waits.
+pub(crate) fn service(name: &str, database: &str, nats: &str, waits: &[String; 4]) -> Result<ServiceSpec> {
+    let spec = keyed(ServiceSpec::new(&format!("tiffin-{name}")))
+        .set("DATABASE_URL", database)
+        .set("TIFFIN_NATS_URL", nats)
+        .set("TIFFIN_SAGA", saga(waits)?.to_string_lossy());
+    Ok(spec)
+}
+
+/// The `nats` command of whoever has this URL.
+pub(crate) fn cli(url: &str) -> Command {
+    let mut nats = command(nats_cli());
+    nats.args(["--no-context", "--server", url]);
+    nats
 }

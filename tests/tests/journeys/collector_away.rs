@@ -1,6 +1,6 @@
 //! A collector of spans that is away, or is none.
 
-use std::{net::TcpListener, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::json;
 use tiffin_testkit::{GraphQl, NatsServer, Postgres, ServiceSpec, command, eventually, program};
@@ -8,6 +8,7 @@ use tiffin_tests::{
     collector::Collector,
     stack::{API_KEY, migrate},
 };
+use tokio::net::TcpSocket;
 
 /// How long a collector that is away may take to be given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,7 +20,10 @@ async fn a_collector_that_is_away_is_told_of_once_and_everything_goes_on() {
         NatsServer::start().await,
     );
     migrate(&database.url).await.unwrap();
-    let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound and not listened to, a port refuses, and nobody else gets it.
+    let kept = TcpSocket::new_v4().unwrap();
+    kept.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let away = kept.local_addr().unwrap();
     let service = ServiceSpec::new("tiffin-api")
         .set("DATABASE_URL", &database.url)
         .set("TIFFIN_NATS_URL", nats.url())
@@ -38,7 +42,7 @@ async fn a_collector_that_is_away_is_told_of_once_and_everything_goes_on() {
     let told = |words: &str| service.process.output().matches(words).count();
     ask().await;
     eventually!(within PATIENCE, told("spans are lost until"), |times| *times == 1);
-    let collector = Collector::start(&away.to_string()).await.unwrap();
+    let collector = Collector::on(kept.listen(128).unwrap()).unwrap();
     eventually!(within PATIENCE, {
         ask().await;
         told("the collector takes spans again")
