@@ -19,7 +19,9 @@ use crate::stack::{keyed, migrate, saga};
 const PASSWORD: (&str, &str) = (r#"it's "a" \'; --$1"#, "it%27s%20%22a%22%20%5C%27%3B%20--%241");
 
 /// Users of NATS, each with a variable for its password.
-const USERS: [&str; 6] = ["api", "orders", "notifier", "operator", "sys", "route"];
+const USERS: [&str; 7] = [
+    "api", "orders", "notifier", "follower", "operator", "sys", "route",
+];
 
 /// PostgreSQL with Tiffin's roles, and a NATS server with its users.
 #[derive(Debug)]

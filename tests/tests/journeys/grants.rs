@@ -12,7 +12,7 @@ use tiffin_tests::{
 };
 
 /// What a user may not publish to.
-const UNPUBLISHED: [(&str, &[&str]); 4] = [
+const UNPUBLISHED: [(&str, &[&str]); 5] = [
     (
         "api",
         &[
@@ -24,7 +24,8 @@ const UNPUBLISHED: [(&str, &[&str]); 4] = [
             "_INBOX_notifier.x",
             "$JS.ACK.ORDER_CREATED.orders-saga.1.1.1.1.0",
             "$JS.API.CONSUMER.MSG.NEXT.ORDER_CREATED.orders-saga",
-            "$JS.API.CONSUMER.CREATE.ORDER_CREATED.mine",
+            "$JS.API.CONSUMER.CREATE.ORDER_CREATED",
+            "$JS.API.CONSUMER.CREATE.ORDER_CREATED.orders-saga",
             "$JS.API.CONSUMER.CREATE.ORDER_UPDATED",
             "$JS.API.STREAM.UPDATE.ORDER_UPDATED",
         ],
@@ -54,6 +55,29 @@ const UNPUBLISHED: [(&str, &[&str]); 4] = [
         ],
     ),
     (
+        "follower",
+        &[
+            "order.created.x",
+            "order.updated.x",
+            "order.parked.x",
+            "log.committed",
+            "orders.order.get",
+            "api.orders.rebuild",
+            "_INBOX_orders.x",
+            "_INBOX.x",
+            "$JS.ACK.ORDER_CREATED.orders-saga.1.1.1.1.0",
+            "$JS.API.CONSUMER.MSG.NEXT.ORDER_CREATED.orders-saga",
+            "$JS.API.CONSUMER.CREATE.ORDER_CREATED.orders-saga",
+            "$JS.API.CONSUMER.CREATE.ORDER_CREATED.orders-saga.order.created.x",
+            "$JS.API.CONSUMER.DURABLE.CREATE.ORDER_CREATED.orders-saga",
+            "$JS.API.CONSUMER.DELETE.ORDER_CREATED.orders-saga",
+            "$JS.API.CONSUMER.CREATE.ORDER_CREATED",
+            "$JS.API.CONSUMER.CREATE.ORDER_AGAIN.x",
+            "$JS.API.STREAM.UPDATE.ORDER_UPDATED",
+            "$JS.API.STREAM.PURGE.ORDER_UPDATED",
+        ],
+    ),
+    (
         "operator",
         &[
             "order.created.x",
@@ -76,7 +100,7 @@ const NOBODYS: [&str; 6] = [
 ];
 
 /// What a user may not listen to.
-const UNHEARD: [(&str, &[&str]); 4] = [
+const UNHEARD: [(&str, &[&str]); 5] = [
     (
         "api",
         &[
@@ -107,6 +131,20 @@ const UNHEARD: [(&str, &[&str]); 4] = [
             "_INBOX_api.>",
             "log.committed",
             "orders.>",
+            "$SYS.>",
+        ],
+    ),
+    (
+        "follower",
+        &[
+            ">",
+            "_INBOX.>",
+            "_INBOX_orders.>",
+            "orders.order.*",
+            "api.orders.*",
+            "again.>",
+            "log.committed",
+            "$JS.>",
             "$SYS.>",
         ],
     ),
@@ -184,6 +222,10 @@ async fn each_program_does_its_work_as_itself_and_is_refused_everything_else() {
     look_as_a_relay_does(&guarded, "orders", "ORDER_UPDATED")
         .await
         .unwrap();
+    for stream in ["ORDER_CREATED", "ORDER_UPDATED"] {
+        follow(&guarded, stream).await.unwrap();
+    }
+    leave_the_consumer_of_orders_as_it_is(&guarded).await.unwrap();
 
     let kept = kept(&guarded).await.unwrap();
     drop(services);
@@ -312,10 +354,64 @@ async fn look_as_a_relay_does(guarded: &Guarded, user: &str, stream: &str) -> Re
     let context = jetstream::new(connected(guarded, user).await?);
     let stream = context.get_stream(stream).await?;
     stream.get_raw_message(1).await?;
-    let consumer = stream.create_consumer(pull::Config::default()).await?;
+    let config = pull::Config {
+        name: Some("mine".to_owned()),
+        ..pull::Config::default()
+    };
+    let consumer = stream.create_consumer(config).await?;
     let mut messages = consumer.fetch().max_messages(1).messages().await?;
     let message = messages.next().await.context("no message")?;
     message.map_err(anyhow::Error::msg)?;
+    Ok(())
+}
+
+/// What an integrator does: an ordered consumer of either kind, and messages one by one.
+async fn follow(guarded: &Guarded, stream: &str) -> Result<()> {
+    use async_nats::jetstream::{self, consumer::pull, consumer::push};
+    let client = connected(guarded, "follower").await?;
+    let inbox = client.new_inbox();
+    let stream = jetstream::new(client).get_stream(stream).await?;
+    stream.get_raw_message(1).await?;
+    let first = stream.direct_get(1).await?;
+    stream.direct_get_last_for_subject(first.subject.as_str()).await?;
+    let config = pull::OrderedConfig {
+        name: Some("pulled".to_owned()),
+        ..pull::OrderedConfig::default()
+    };
+    let pulled = stream.create_consumer(config).await?;
+    let pulled = pulled.messages().await?.next().await.context("no message")??;
+    ensure!(pulled.subject == first.subject);
+    let config = push::OrderedConfig {
+        name: Some("pushed".to_owned()),
+        deliver_subject: inbox,
+        ..push::OrderedConfig::default()
+    };
+    let pushed = stream.create_consumer(config).await?;
+    let pushed = pushed.messages().await?.next().await.context("no message")??;
+    ensure!(pushed.subject == first.subject);
+    Ok(())
+}
+
+/// Whoever may create consumers under other names cannot mean this one.
+async fn leave_the_consumer_of_orders_as_it_is(guarded: &Guarded) -> Result<()> {
+    let client = connected(guarded, "follower").await?;
+    let info = ["consumer", "info", "ORDER_CREATED", "orders-saga", "--json"];
+    let config = async || {
+        let info: Value = serde_json::from_str(&guarded.nats(&info).await?)?;
+        anyhow::Ok(info["config"].clone())
+    };
+    let before = config().await?;
+    for name in ["name", "durable_name"] {
+        let mut wanted = before.clone();
+        wanted["durable_name"].take();
+        wanted["name"].take();
+        wanted[name] = "orders-saga".into();
+        wanted["description"] = "taken over".into();
+        let request = serde_json::json!({ "stream_name": "ORDER_CREATED", "config": wanted });
+        let subject = "$JS.API.CONSUMER.CREATE.ORDER_CREATED.mine";
+        client.request(subject, request.to_string().into()).await?;
+        ensure!(config().await? == before, "{}", config().await?);
+    }
     Ok(())
 }
 

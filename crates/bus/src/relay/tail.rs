@@ -10,6 +10,7 @@ use async_nats::jetstream::{
     },
 };
 use futures::{StreamExt, stream::BoxStream};
+use uuid::Uuid;
 
 use super::{fault::Fault, resync::Stored};
 use crate::{connection::ACK_TIMEOUT, ensure::EnsureError, message::Headers};
@@ -31,6 +32,8 @@ impl Tail {
     /// The messages from sequence `first` to `last`.
     pub(super) async fn open(context: &Context, stream: &str, first: u64, last: u64) -> Result<Tail, Fault> {
         let config = pull::Config {
+            // So that a server knows from the subject which consumer is meant, and can allow it.
+            name: Some(Uuid::now_v7().simple().to_string()),
             deliver_policy: DeliverPolicy::ByStartSequence {
                 start_sequence: first,
             },
