@@ -32,11 +32,15 @@ FROM (VALUES
 -- So that `log.replication_v1` can tell of the standbys.
 GRANT pg_read_all_stats TO tiffin_owner;
 
-SELECT 'CREATE DATABASE tiffin' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'tiffin')
+SELECT 'CREATE DATABASE tiffin ENCODING ''UTF8'' TEMPLATE template0' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'tiffin')
 \gexec
 ALTER DATABASE tiffin OWNER TO tiffin_owner;
 
 -- Nobody else comes in, and these come into no other database.
 REVOKE ALL ON DATABASE tiffin, postgres, template1 FROM PUBLIC;
 GRANT CONNECT ON DATABASE tiffin TO tiffin_api, tiffin_orders, tiffin_notifier;
+
+-- Nor do they store anything that is no table's.
+\connect tiffin
+REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_creat(integer), lo_from_bytea(oid, bytea) FROM PUBLIC;
 SQL

@@ -15,7 +15,9 @@ pub enum DatabaseUrl {
 
 /// A text that names no database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("write postgres://USER@HOST/DATABASE, or sqlite:FOLDER")]
+#[error(
+    "write postgres://USER@HOST/DATABASE, or sqlite:FOLDER; in a password, percent-encode what is no letter or digit"
+)]
 pub struct NotADatabaseUrl;
 
 impl FromStr for DatabaseUrl {
@@ -31,7 +33,16 @@ impl FromStr for DatabaseUrl {
             };
         }
         if text.starts_with("postgres:") || text.starts_with("postgresql:") {
-            return Ok(Self::Postgres(text.to_owned()));
+            let options = PgConnectOptions::from_str(text).map_err(|_no_url| NotADatabaseUrl)?;
+            // A password with `/` or `#` in it ends the host where nobody meant it to end.
+            let split = options
+                .get_database()
+                .is_some_and(|database| database.contains('@'));
+            return if split || text.contains('#') {
+                Err(NotADatabaseUrl)
+            } else {
+                Ok(Self::Postgres(text.to_owned()))
+            };
         }
         Err(NotADatabaseUrl)
     }
@@ -112,6 +123,15 @@ mod tests {
         );
         assert_eq!("mysql://a@b/c".parse::<DatabaseUrl>(), Err(NotADatabaseUrl));
         assert_eq!("sqlite:".parse::<DatabaseUrl>(), Err(NotADatabaseUrl));
+    }
+
+    #[test]
+    fn a_password_that_ends_the_host_is_refused_and_a_percent_encoded_one_is_not() {
+        for password in ["p@ss/w", "p#ss", "p#ss?x", "p?ss"] {
+            let url = format!("postgres://a:{password}@b:5432/c");
+            assert_eq!(url.parse::<DatabaseUrl>(), Err(NotADatabaseUrl), "{password}");
+        }
+        assert!("postgres://a:p%40ss%2Fw@b:5432/c".parse::<DatabaseUrl>().is_ok());
     }
 
     #[test]

@@ -63,6 +63,11 @@ impl Fault {
         }
     }
 
+    /// Whether the database answered that it only reads at the moment, as a standby does until it is promoted.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.code().as_deref() == Some("25006")
+    }
+
     /// What whoever runs the program may do about it, if that is known.
     pub fn hint(&self) -> Option<&'static str> {
         let code = self.code();

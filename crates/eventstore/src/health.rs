@@ -68,7 +68,7 @@ impl Health {
     pub(crate) fn failed(&self, fault: &Fault) {
         let schema = self.schema;
         let mut state = self.state();
-        if fault.passes() {
+        if fault.passes() && !fault.is_read_only() {
             if state.away.begins(fault) {
                 tracing::warn!(schema, error = %fault, "the database does not answer; trying again");
             }

@@ -106,13 +106,21 @@ fn one_line(error: &clap::Error, command: &mut Command) -> String {
     command.build();
     match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(option)) => {
-            if let Some(name) = variable_of(command, option) {
+            let found = argument(command, option);
+            // A password may be in it.
+            if let (Some(ContextValue::String(value)), Some(true)) = (
+                error.get(ContextKind::InvalidValue),
+                found.map(Arg::is_hide_env_values_set),
+            ) {
+                line = line.replacen(&format!("value '{value}' for"), "value for", 1);
+            }
+            if let Some(name) = found.and_then(variable) {
                 line = line.replacen(&format!("'{option}'"), &format!("'{option}' ({name})"), 1);
             }
         }
         Some(ContextValue::Strings(missing)) => {
             for option in missing {
-                if let Some(name) = variable_of(command, option) {
+                if let Some(name) = argument(command, option).and_then(variable) {
                     line = line.replacen(option, &format!("{option} ({name})"), 1);
                 }
             }
@@ -122,10 +130,13 @@ fn one_line(error: &clap::Error, command: &mut Command) -> String {
     line
 }
 
-fn variable_of(command: &Command, option: &str) -> Option<String> {
+fn argument<'a>(command: &'a Command, option: &str) -> Option<&'a Arg> {
     let here = command.get_arguments().find(|arg| arg.to_string() == option);
-    let name = here.and_then(|arg| Some(arg.get_env()?.to_string_lossy().into_owned()));
-    name.or_else(|| command.get_subcommands().find_map(|sub| variable_of(sub, option)))
+    here.or_else(|| command.get_subcommands().find_map(|sub| argument(sub, option)))
+}
+
+fn variable(arg: &Arg) -> Option<String> {
+    Some(arg.get_env()?.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -141,6 +152,8 @@ mod tests {
         port: u16,
         #[arg(long, env = "A_TEST_KEY")]
         key: Secret,
+        #[arg(long, env = "A_TEST_URL", hide_env_values = true)]
+        url: Option<u16>,
     }
 
     fn read(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
@@ -182,6 +195,15 @@ mod tests {
             &[("A_TEST_PORT_FILE", port.path().to_str().unwrap())],
         );
         assert_eq!(settings.unwrap().port, 9);
+    }
+
+    #[test]
+    fn what_is_not_to_be_shown_is_not_shown_because_it_is_wrong() {
+        let wrong = read(&["--key", "k", "--url", "s3cret"], &[]).unwrap_err();
+        assert_eq!(
+            wrong,
+            "invalid value for '--url <URL>' (A_TEST_URL): invalid digit found in string"
+        );
     }
 
     #[test]

@@ -152,6 +152,10 @@ impl KeySettings {
     where
         P: Clone + PartialEq + FromStr<Err: Display> + Send + Sync + 'static,
     {
+        if self.api_key.is_some() && self.api_key == self.operator_key {
+            let rule = "it is the same as TIFFIN_API_KEY, so every customer would be an operator";
+            return Err(Error::setting("TIFFIN_OPERATOR_KEY", rule));
+        }
         let customer = fixed("TIFFIN_API_KEY", self.api_key.as_ref(), "customer customer")?;
         let operator = fixed(
             "TIFFIN_OPERATOR_KEY",
@@ -244,6 +248,18 @@ mod tests {
             );
         }
         assert!(loaded("da2-tiffindevelopmentkey000000").is_ok());
+    }
+
+    #[test]
+    fn one_key_for_customers_and_the_operator_is_refused() {
+        let key = Some(Secret::new("da2-tiffindevelopmentkey000000"));
+        let settings = KeySettings {
+            api_key: key.clone(),
+            operator_key: key,
+            keys: None,
+        };
+        let refused = settings.load::<String>().err().map(|error| error.to_string());
+        assert!(refused.is_some_and(|text| text.starts_with("TIFFIN_OPERATOR_KEY: ")));
     }
 
     #[test]

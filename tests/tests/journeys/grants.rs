@@ -155,7 +155,7 @@ const UNHEARD: [(&str, &[&str]); 5] = [
 ];
 
 /// What no service may do in SQL.
-const FORBIDDEN: [&str; 11] = [
+const FORBIDDEN: [&str; 12] = [
     "INSERT INTO log.events SELECT * FROM log.events LIMIT 1",
     "UPDATE log.events SET revision = revision",
     "DELETE FROM log.events",
@@ -167,6 +167,7 @@ const FORBIDDEN: [&str; 11] = [
     "CREATE TEMP TABLE mine ()",
     "CREATE SCHEMA mine",
     "SET ROLE tiffin_owner",
+    "SELECT lo_create(0)",
 ];
 
 const START: &str = "SELECT log.start_v1(0, NULL, '{order-x}', '{0}', '{}', '{}', '{}', '{}')";

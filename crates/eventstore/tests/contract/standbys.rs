@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use tiffin_eventstore::{DatabaseUrl, EventStore, Grant, LogAccess, Replication, Standbys};
 use tiffin_testkit::{Database, Postgres, eventually};
 
-use crate::world::World;
+use crate::world::{World, event, start};
 
 /// The same database, to another role.
 fn as_role(database: &Database, role: &str) -> DatabaseUrl {
@@ -92,4 +92,30 @@ async fn a_service_is_told_of_standbys_once_the_owner_of_the_log_may_be() {
 async fn a_file_has_no_standbys() {
     let store = World::sqlite().store().await;
     assert_eq!(store.replication().await.unwrap(), Replication::None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_only_reads_refuses_to_write_until_it_writes_however_often_it_is_read() {
+    let postgres = Postgres::start().await;
+    let world = World::Postgres(postgres.database().await);
+    let store = world.store().await;
+    let only_read = async |yes: &str| {
+        let set = format!("ALTER SYSTEM SET default_transaction_read_only = {yes}");
+        postgres.execute(None, set).await;
+        postgres.execute(None, "SELECT pg_reload_conf()".to_owned()).await;
+    };
+    only_read("on").await;
+    let appending = tokio::spawn({
+        let store = store.clone();
+        async move { store.append(start("s", vec![event("1")])).await }
+    });
+    eventually!(store.trouble(), Option::is_some);
+    let line = "tiffin_database_writable 0\n";
+    for _ in 0..3 {
+        store.head().await.unwrap();
+        assert!(shown(&store).contains(line), "{}", shown(&store));
+    }
+    only_read("off").await;
+    appending.await.unwrap().unwrap();
+    assert!(store.trouble().is_none());
 }
