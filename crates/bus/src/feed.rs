@@ -197,6 +197,11 @@ impl Follower {
                     self.begin().await?;
                     continue;
                 }
+                // The store has told of it.
+                Err(error) if error.passes() => {
+                    debug!(stream = self.stream, %error, "feed cannot read the log");
+                    return Ok(false);
+                }
                 Err(error) => {
                     warn!(stream = self.stream, %error, "feed cannot read the log");
                     return Ok(false);
