@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use futures::future::join_all;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tiffin_testkit::eventually;
 use tiffin_tests::{
     client::{Client, Outcome, id},
@@ -86,6 +86,12 @@ async fn of_a_cancellation_and_a_due_timer_exactly_one_wins() {
     );
 }
 
+/// What an order goes through if nobody cancels it.
+const WAY: [&str; 5] = ["PENDING", "PAID", "PREPARING", "OUT_FOR_DELIVERY", "DELIVERED"];
+
+/// How much of its way an order may have behind it and be cancelled.
+const CANCELLABLE: usize = 3;
+
 /// Cancels an order at about the time at which it goes out for delivery; whether the cancellation won. Whoever lost
 /// left no trace.
 async fn race(client: &Client, number: u64) -> Result<bool> {
@@ -109,13 +115,15 @@ async fn race(client: &Client, number: u64) -> Result<bool> {
     };
     let timeline = order["timeline"].as_array().context("no timeline")?;
     let visible = timeline.iter().filter(|change| !change["version"].is_null());
-    let story: Vec<&Value> = visible.map(|change| &change["status"]).collect();
-    let expected = if won {
-        json!(["PENDING", "PAID", "PREPARING", "CANCELLED"])
+    let mut story: Vec<&Value> = visible.map(|change| &change["status"]).collect();
+    if won {
+        assert_eq!(story.pop().context("no change")?, "CANCELLED");
+        // On a busy machine the order may not have come further.
+        assert!(story.len() <= CANCELLABLE, "{story:?}");
     } else {
-        json!(["PENDING", "PAID", "PREPARING", "OUT_FOR_DELIVERY", "DELIVERED"])
-    };
-    assert_eq!(json!(story), expected);
+        assert_eq!(story.len(), WAY.len(), "{story:?}");
+    }
+    assert_eq!(story, WAY[..story.len()]);
     Ok(won)
 }
 

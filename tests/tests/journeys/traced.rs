@@ -86,7 +86,7 @@ async fn one_trace_spans_request_append_publication_step_and_push_through_all_se
     assert_eq!(watch(&notifier, &cancelled).await.unwrap(), "CANCELLED");
 
     let stack = tokio::task::spawn_blocking(|| stopped(stack)).await.unwrap();
-    let spans = collector.trace(trace_id(PLACING));
+    let spans = without_vain_calls(collector.trace(trace_id(PLACING)));
     let (pushes, way) = spans
         .iter()
         .cloned()
@@ -102,7 +102,7 @@ async fn one_trace_spans_request_append_publication_step_and_push_through_all_se
     }
     are_of_their_kinds(&spans).unwrap();
 
-    let spans = collector.trace(trace_id(CANCELLING));
+    let spans = without_vain_calls(collector.trace(trace_id(CANCELLING)));
     assert_eq!(without_pushes(&spans, CANCELLING), WAY_OUT);
     let step = spans.iter().find(|it| it.span.name == "saga cancel").unwrap();
     let [link] = &step.span.links[..] else {
@@ -247,6 +247,13 @@ fn logs_tell_of_the_order_and_of_nobody(stack: &Stack, order: &Value) -> Result<
     }
     assert_eq!(found, 2, "the order was placed and finished");
     Ok(())
+}
+
+/// On a busy machine an order may be called for its next step twice; whoever comes second finds it done.
+fn without_vain_calls(spans: Vec<Received>) -> Vec<Received> {
+    let parents: Vec<_> = spans.iter().map(|it| it.span.parent_span_id.clone()).collect();
+    let in_vain = |it: &Received| it.span.name == "saga wake" && !parents.contains(&it.span.span_id);
+    spans.into_iter().filter(|it| !in_vain(it)).collect()
 }
 
 fn without_pushes(spans: &[Received], request: &str) -> String {
