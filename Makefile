@@ -8,7 +8,7 @@
 # bench-compare  the same figures of this commit and of OLD=<commit>
 # images   the four container images, tagged with the version
 # up, down  everything in containers: http://localhost:8080; `down` keeps what is stored
-# compose-test  `docker compose up` from nothing, orders, and restarts of each service
+# compose-test  `docker compose up` from nothing: orders amid restarts, the cookbook for NATS, a rolling restart
 # tools    what the tests need beside Rust (`test` and `torture` do this themselves)
 
 .PHONY: run test check torture torture-mutants bench bench-peers bench-compare images up down compose-test tools

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use futures::future::try_join_all;
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use tiffin_testkit::{Postgres, Service, eventually};
 use tiffin_tests::{
@@ -13,15 +13,16 @@ use tiffin_tests::{
     stack::{API_KEY, migrate, waits},
     torture::{Ledger, audit, history::Evidence, ledger::Demands},
 };
+use tokio::sync::watch;
 
 const STREAMS: [&str; 2] = ["ORDER_CREATED", "ORDER_UPDATED"];
 
 /// How long the servers may take to agree on something.
 const AGREED: Duration = Duration::from_secs(30);
 
-/// How many orders are placed around the death, and how long after each other.
+/// How many orders are placed around the death, and how many of them are under way at a time.
 const ORDERS: usize = 40;
-const PACE: Duration = Duration::from_millis(100);
+const UNDER_WAY: usize = 8;
 
 /// What the server says of the copies of a stream.
 async fn copies(cluster: &Cluster, stream: &str) -> Option<Value> {
@@ -54,20 +55,25 @@ async fn one(client: &Client, clock: Clock, number: usize) -> Result<()> {
     Ok(())
 }
 
-/// Places orders one after the other; after a third of them the leader of `ORDER_CREATED` is killed, which is returned.
+/// Places orders; after a third of them has ended the leader of `ORDER_CREATED` is killed, which is returned.
 async fn amid_orders(cluster: &Cluster, client: &Client, clock: Clock) -> Result<String> {
-    let orders = try_join_all((0..ORDERS).map(async |number| {
-        tokio::time::sleep(PACE * u32::try_from(number)?).await;
-        one(client, clock, number).await
-    }));
+    let ended = watch::Sender::new(0);
+    let orders = stream::iter(0..ORDERS)
+        .map(|number| one(client, clock, number))
+        .buffer_unordered(UNDER_WAY)
+        .try_for_each(async |()| {
+            ended.send_modify(|ended| *ended += 1);
+            Ok(())
+        });
     let killing = async {
-        tokio::time::sleep(PACE * u32::try_from(ORDERS / 3)?).await;
+        ended.subscribe().wait_for(|ended| *ended >= ORDERS / 3).await?;
         let copies = copies(cluster, STREAMS[0]).await.context("no stream")?;
         let leader = copies["leader"].as_str().context("no leader")?.to_owned();
         cluster.kill(&leader)?;
         anyhow::Ok(leader)
     };
-    let (_, leader) = futures::try_join!(orders, killing)?;
+    let ((), leader) = futures::try_join!(orders, killing)?;
+    ensure!(*ended.borrow() == ORDERS, "{ended:?}");
     Ok(leader)
 }
 
