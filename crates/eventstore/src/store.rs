@@ -23,7 +23,7 @@ use crate::{
     pools::{Pools, Usage},
     replication::{Lag, LastSeen},
     tail::{self, Tail},
-    writer::{Parts, Queue, Writer},
+    writer::{Desk, Parts, Queue, Writer},
 };
 
 /// A log of events in streams. Cheap to clone; one per process and database.
@@ -34,6 +34,7 @@ struct Inner {
     database: Database,
     backend: Arc<dyn Backend>,
     queue: Arc<Queue>,
+    desk: Arc<Desk>,
     tail: Arc<Tail>,
     clock: Arc<Clock>,
     health: Arc<Health>,
@@ -112,7 +113,7 @@ impl EventStore {
         };
         let tasks = TaskTracker::new();
         let writer = Writer::new(writer, config.heads, database.is_ours_alone());
-        tasks.spawn(vital(closing.clone(), writer.run()));
+        let desk = Arc::new(Desk::new(writer, tasks.clone()));
         let follower = Arc::clone(&tail).follow(Arc::clone(&clock), config.poll);
         tasks.spawn(vital(closing.clone(), follower));
         tasks.close();
@@ -125,6 +126,7 @@ impl EventStore {
             database,
             backend,
             queue,
+            desk,
             tail,
             clock,
             health,
@@ -144,7 +146,9 @@ impl EventStore {
     /// # Errors
     /// See [`AppendError`]. All but [`AppendError::Closed`] say that nothing was written.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.0.queue.append(append).await
+        let answer = self.0.queue.hand_in(append).await?;
+        self.0.desk.call();
+        answer.await.unwrap_or(Err(AppendError::Closed))
     }
 
     /// Follows the log from a cursor on.
@@ -213,6 +217,8 @@ impl EventStore {
     pub async fn close(&self) {
         self.0.queue.close();
         self.0.closing.cancel();
+        // Somebody may have handed in an append, and not have called the writer yet.
+        self.0.desk.call();
         self.0.tasks.wait().await;
         self.0.backend.close().await;
     }

@@ -85,6 +85,7 @@ impl Tail {
                     self.health.answered();
                     self.metrics.tail_reads.inc();
                     self.take_in(&events, generation);
+                    self.tell();
                     if events.len() < limit && self.ring().gap().is_none() {
                         return;
                     }

@@ -108,20 +108,26 @@ impl Tail {
     }
 
     /// Takes in committed events, in the order of the log, that were asked for in `generation`. If the log was replaced
-    /// since, they may be the old one's: it is read again.
+    /// since, they may be the old one's: it is read again. Subscriptions wait until they are told.
     pub(crate) fn take_in(&self, events: &[Arc<RecordedEvent>], generation: u64) {
-        let (moved, head, complete) = {
+        let complete = {
             let mut ring = self.ring();
             let current = self.generation() == generation;
-            let moved = current && ring.take_in(events);
-            (moved, ring.head().position, current && ring.gap().is_none())
+            if current {
+                ring.take_in(events);
+            }
+            current && ring.gap().is_none()
         };
-        if moved {
-            self.head.send_replace(head);
-        }
         if !complete {
             self.wake.notify_one();
         }
+    }
+
+    /// Wakes the subscriptions that wait for what was taken in.
+    pub(crate) fn tell(&self) {
+        let head = self.head().position;
+        self.head
+            .send_if_modified(|known| std::mem::replace(known, head) != head);
     }
 
     /// Somebody committed up to `position`.

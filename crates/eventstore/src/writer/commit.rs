@@ -28,7 +28,7 @@ impl Writer {
         self.until_answered(|| self.parts.backend.commit(&group)).await
     }
 
-    /// Hands what was written to the tail, then to those who wait for it. Gives back what was lost.
+    /// Hands what was written to the tail, then to those who appended it. Gives back what was lost.
     pub(super) fn finish(
         &mut self,
         ready: Vec<Ready>,
@@ -66,7 +66,6 @@ impl Writer {
             self.parts.clock.observe(created_at);
             self.parts.metrics.group_of(group.len(), took);
             self.parts.tail.take_in(&group, self.generation);
-            self.announce(last.position);
         }
         for (waiting, events) in won {
             self.answer(

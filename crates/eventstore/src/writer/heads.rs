@@ -59,8 +59,10 @@ impl Heads {
         self.known.clear();
     }
 
-    /// Where an append goes, if a look at the stream could not change the verdict. Where others write too the database
-    /// judges again under its lock, so an exact expectation that no known head rules out is sent unseen.
+    /// Where an append goes, if a look at the stream would hardly change the verdict. Where others write too the database
+    /// judges again under its lock, so an exact expectation that no known head rules out is sent unseen. So is one of no
+    /// stream that is not known, since most new streams are new: the database refuses a group with one that is not, and
+    /// then its streams are looked at.
     pub(super) fn target(&mut self, waiting: &Waiting) -> Option<Target> {
         let first = verdict::expected_place(waiting.append.expected)?;
         let head = self.known.get(&waiting.append.stream).copied();
@@ -68,7 +70,7 @@ impl Heads {
             _ if waiting.lost => false,
             Some(head) if self.exact => first == head.revision.next(),
             Some(head) => first >= head.revision.next(),
-            None => !self.exact,
+            None => !self.exact || first == Revision::FIRST,
         };
         may_hold.then_some(Target {
             first,

@@ -1,6 +1,7 @@
-//! The one task of a process that writes: it gathers what waits and commits it together, each with its own verdict.
+//! The one writer of a process: it gathers what waits and commits it together, each with its own verdict.
 
 mod commit;
+mod desk;
 mod group;
 mod heads;
 mod queue;
@@ -20,6 +21,7 @@ use crate::{
     metrics::{Metrics, Outcome},
     tail::Tail,
 };
+pub(crate) use desk::Desk;
 use heads::Heads;
 pub(crate) use queue::Queue;
 use queue::Waiting;
@@ -47,10 +49,11 @@ pub(crate) struct Writer {
     generation: u64,
 }
 
-/// However it ends: nobody writes what still waits.
+/// However it ends: nobody writes what still waits, and the store is no use any more.
 impl Drop for Writer {
     fn drop(&mut self) {
         self.parts.queue.abandon();
+        self.parts.closing.cancel();
     }
 }
 
@@ -80,14 +83,21 @@ impl Writer {
         }
     }
 
-    /// Writes until the queue is closed and empty.
-    pub(crate) async fn run(mut self) {
-        let mut kept = Vec::new();
-        while let Some(group) = self.parts.queue.take(kept).await {
-            kept = self.settle(group).await;
-            self.parts.queue.answered(&kept);
-            self.parts.backend.tidy().await;
+    /// Writes the next group: `kept` appends from before, and what has gathered since. Gives back what is to be in the
+    /// one after it.
+    async fn write(&mut self, kept: Vec<Waiting>) -> Vec<Waiting> {
+        let group = self.parts.queue.take(kept);
+        if group.is_empty() {
+            return group;
         }
+        let kept = self.settle(group).await;
+        self.parts.queue.answered(&kept);
+        // Those who were answered go first: whoever is woken for what follows may take their processor.
+        tokio::task::yield_now().await;
+        self.parts.tail.tell();
+        self.announce(self.written.position);
+        self.parts.backend.tidy().await;
+        kept
     }
 
     /// Answers a group; what has lost against another process is given back, to be judged anew.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
     group::GroupInMaking,
@@ -42,9 +42,11 @@ impl Waiting {
     }
 }
 
+/// Comes from the writer; dropped without one if nobody writes any more.
+pub(crate) type Answer = oneshot::Receiver<Result<Appended, AppendError>>;
+
 pub(crate) struct Queue {
     lanes: Mutex<Lanes>,
-    arrived: Notify,
     room: [Arc<Semaphore>; 2],
 }
 
@@ -62,13 +64,12 @@ impl Queue {
         let room = || Arc::new(Semaphore::new(bytes));
         Self {
             lanes: Mutex::default(),
-            arrived: Notify::new(),
             room: [room(), room()],
         }
     }
 
-    /// Waits for room, then for the answer.
-    pub(crate) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+    /// Waits for room and hands the append in; the answer comes once the writer has taken it.
+    pub(crate) async fn hand_in(&self, append: Append) -> Result<Answer, AppendError> {
         append.validate()?;
         let lane = lane(append.urgency);
         let bytes = append.bytes();
@@ -89,37 +90,28 @@ impl Queue {
             bytes,
             _room: room,
         };
-        {
-            let mut lanes = self.lanes();
-            if lanes.closed {
-                return Err(AppendError::Closed);
-            }
-            lanes.waiting[lane].push_back(waiting);
+        let mut lanes = self.lanes();
+        if lanes.closed {
+            return Err(AppendError::Closed);
         }
-        self.arrived.notify_one();
-        answer.await.unwrap_or(Err(AppendError::Closed))
+        lanes.waiting[lane].push_back(waiting);
+        Ok(answer)
     }
 
-    /// The next group: `kept` appends from before, and what has gathered since. `None` once all is done and closed.
-    pub(crate) async fn take(&self, kept: Vec<Waiting>) -> Option<Vec<Waiting>> {
+    /// The next group: `kept` appends from before, and what has gathered since. Empty when nothing waits.
+    pub(super) fn take(&self, kept: Vec<Waiting>) -> Vec<Waiting> {
         let mut group = GroupInMaking::new(kept);
-        loop {
-            let arrived = self.arrived.notified();
-            {
-                let mut lanes = self.lanes();
-                for lane in &mut lanes.waiting {
-                    group.fill_from(lane);
-                }
-                lanes.taken = group.members().iter().map(|member| member.since).min();
-                if !group.members().is_empty() {
-                    return Some(group.into_members());
-                }
-                if lanes.closed {
-                    return None;
-                }
-            }
-            arrived.await;
+        let mut lanes = self.lanes();
+        for lane in &mut lanes.waiting {
+            group.fill_from(lane);
         }
+        lanes.taken = group.members().iter().map(|member| member.since).min();
+        group.into_members()
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lanes().waiting.iter().all(VecDeque::is_empty)
     }
 
     /// How long the oldest unanswered append has been waiting.
@@ -142,7 +134,6 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.lanes().closed = true;
         self.room.iter().for_each(|room| room.close());
-        self.arrived.notify_one();
     }
 
     /// Takes in no more, and answers what waits with [`AppendError::Closed`].

@@ -26,7 +26,13 @@ async fn hand_in(queue: &Arc<Queue>, append: Append) -> JoinHandle<Result<Append
     let before = queue.len();
     let task = tokio::spawn({
         let queue = Arc::clone(queue);
-        async move { queue.append(append).await }
+        async move {
+            queue
+                .hand_in(append)
+                .await?
+                .await
+                .unwrap_or(Err(AppendError::Closed))
+        }
     });
     while queue.len() == before {
         tokio::task::yield_now().await;
@@ -60,16 +66,16 @@ async fn work_under_way_goes_first_and_a_stream_is_in_a_group_once() {
     ] {
         hand_in(&queue, append(stream, urgency, 1, 1)).await;
     }
-    let first = queue.take(Vec::new()).await.unwrap();
+    let first = queue.take(Vec::new());
     assert_eq!(streams(&first), ["c", "b", "a"]);
     let kept = first.into_iter().skip(2).collect();
-    let second = queue.take(kept).await.unwrap();
+    let second = queue.take(kept);
     assert_eq!(
         streams(&second),
         ["a", "c", "b"],
         "what was kept is still in, so its stream has to wait"
     );
-    assert_eq!(streams(&queue.take(Vec::new()).await.unwrap()), ["a"]);
+    assert_eq!(streams(&queue.take(Vec::new())), ["a"]);
     assert_eq!(queue.len(), 0);
 }
 
@@ -87,8 +93,8 @@ async fn a_group_is_bounded_in_events_and_bytes() {
         hand_in(&queue, append(stream, Urgency::Start, events, bytes)).await;
     }
     let mut groups = Vec::new();
-    while queue.len() > 0 {
-        groups.push(streams(&queue.take(Vec::new()).await.unwrap()).concat());
+    while !queue.is_empty() {
+        groups.push(streams(&queue.take(Vec::new())).concat());
     }
     assert_eq!(
         groups,
@@ -104,7 +110,7 @@ async fn an_append_that_nobody_waits_for_any_more_is_not_sent() {
     let kept = hand_in(&queue, append("kept", Urgency::Start, 1, 1)).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
-    assert_eq!(streams(&queue.take(Vec::new()).await.unwrap()), ["kept"]);
+    assert_eq!(streams(&queue.take(Vec::new())), ["kept"]);
     drop(kept);
 }
 
@@ -114,16 +120,16 @@ async fn appenders_wait_for_room_and_work_under_way_has_room_of_its_own() {
     for n in 0..2 {
         hand_in(&queue, append(&n.to_string(), Urgency::Start, 1, 1_000_000)).await;
     }
-    let waits = queue.append(append("waits", Urgency::Start, 1, 1_000_000));
+    let waits = queue.hand_in(append("waits", Urgency::Start, 1, 1_000_000));
     tokio::pin!(waits);
     assert!(futures::poll!(&mut waits).is_pending());
     assert_eq!(queue.len(), 2, "there is no room for a third one");
     hand_in(&queue, append("step", Urgency::Continue, 1, 1_000_000)).await;
-    let group = queue.take(Vec::new()).await.unwrap();
+    let group = queue.take(Vec::new());
     assert_eq!(streams(&group), ["step"]);
     drop(group);
-    drop(queue.take(Vec::new()).await.unwrap());
-    assert!(futures::poll!(&mut waits).is_pending());
+    drop(queue.take(Vec::new()));
+    assert!(futures::poll!(&mut waits).is_ready());
     assert_eq!(queue.len(), 2, "now there is");
 }
 
@@ -133,7 +139,7 @@ async fn the_age_is_that_of_the_oldest_unanswered_append() {
     assert_eq!(queue.oldest(), None);
     hand_in(&queue, append("a", Urgency::Start, 1, 1)).await;
     let waiting = queue.oldest().unwrap();
-    let group = queue.take(Vec::new()).await.unwrap();
+    let group = queue.take(Vec::new());
     assert!(
         queue.oldest().unwrap() >= waiting,
         "while it is being written, too"
@@ -148,8 +154,8 @@ async fn a_closed_queue_hands_out_what_waits_and_takes_no_more() {
     let queue = Arc::new(Queue::new(0));
     hand_in(&queue, append("a", Urgency::Start, 1, 1)).await;
     queue.close();
-    let late = queue.append(append("b", Urgency::Start, 1, 1)).await;
+    let late = queue.hand_in(append("b", Urgency::Start, 1, 1)).await;
     assert!(matches!(late, Err(AppendError::Closed)));
-    assert_eq!(streams(&queue.take(Vec::new()).await.unwrap()), ["a"]);
-    assert!(queue.take(Vec::new()).await.is_none());
+    assert_eq!(streams(&queue.take(Vec::new())), ["a"]);
+    assert!(queue.take(Vec::new()).is_empty());
 }

@@ -1,0 +1,73 @@
+//! Who lets the writer work: it rests while nothing waits, and whoever hands an append in then takes it up.
+//!
+//! A task of its own would have to be woken for each append, and its answer would have to wake the appender again: two
+//! changes of thread, of 30 to 60 µs each, in the way of somebody who is alone. So the first group is written where the
+//! append was made. If more has gathered by then, there is a load, and those who make it may keep their threads busy for
+//! long: from then on the groups are written at home, in the runtime in which the store was opened.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use super::{Queue, Writer, queue::Waiting};
+
+/// Where the writer rests.
+pub(crate) struct Desk {
+    /// The writer, unless it is at work.
+    resting: Mutex<Option<Box<Writer>>>,
+    queue: Arc<Queue>,
+    home: Handle,
+    tasks: TaskTracker,
+}
+
+impl Desk {
+    /// For a store that is opened in the runtime at hand.
+    pub(crate) fn new(writer: Writer, tasks: TaskTracker) -> Self {
+        Self {
+            queue: Arc::clone(&writer.parts.queue),
+            resting: Mutex::new(Some(Box::new(writer))),
+            home: Handle::current(),
+            tasks,
+        }
+    }
+
+    /// An append was handed in: lets the writer write it, in the runtime at hand, unless it is at work already.
+    pub(crate) fn call(self: &Arc<Self>) {
+        let writer = self.lock().take();
+        if let Some(writer) = writer {
+            self.tasks.spawn(Arc::clone(self).write_here(writer));
+        }
+    }
+
+    async fn write_here(self: Arc<Self>, mut writer: Box<Writer>) {
+        let kept = writer.write(Vec::new()).await;
+        self.go_on(writer, kept);
+    }
+
+    async fn write_at_home(self: Arc<Self>, mut writer: Box<Writer>, mut kept: Vec<Waiting>) {
+        while !kept.is_empty() || !self.queue.is_empty() {
+            kept = writer.write(kept).await;
+        }
+        self.go_on(writer, kept);
+    }
+
+    fn go_on(self: Arc<Self>, writer: Box<Writer>, kept: Vec<Waiting>) {
+        let mut writer = Some(writer);
+        if kept.is_empty() {
+            *self.lock() = writer.take();
+            // Whoever handed something in until now has not found it here.
+            if !self.queue.is_empty() {
+                writer = self.lock().take();
+            }
+        }
+        if let Some(writer) = writer {
+            let at_home = Arc::clone(&self).write_at_home(writer, kept);
+            self.tasks.spawn_on(at_home, &self.home);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Writer>>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
