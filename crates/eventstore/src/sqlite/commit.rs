@@ -30,6 +30,8 @@ pub(super) struct Writer {
     last: Position,
     created_at: OffsetDateTime,
     pages: usize,
+    /// Whether the log was found not to end there.
+    outdated: bool,
 }
 
 impl Writer {
@@ -48,11 +50,17 @@ impl Writer {
             last: Position::from_sql(last),
             created_at: from_micros(created_at),
             pages,
+            outdated: false,
         })
     }
 
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.connection
+    }
+
+    /// Whether it has a wrong idea of the log's end: another one is to be connected, which reads it.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     pub(super) fn into_connection(self) -> SqliteConnection {
@@ -65,11 +73,15 @@ impl Writer {
         let rows: usize = group.entries.iter().map(|entry| entry.events.len()).sum();
         let (insert, numbers) = self.inserts.of(group, before, created_at);
         match insert.execute(&mut self.connection).await {
-            Ok(done) if done.rows_affected() == 0 && !self.holds(group.cursor).await? => {
-                Ok(Committed::Replaced)
+            Ok(done) if done.rows_affected() == 0 => {
+                self.outdated = true;
+                if self.holds(group.cursor).await? {
+                    // Somebody has written since: this very group, before a fault, or whoever put another log here.
+                    Ok(all_lost(group))
+                } else {
+                    Ok(Committed::Replaced)
+                }
             }
-            // Somebody has written since: this very group, before a fault, or whoever put another log here.
-            Ok(done) if done.rows_affected() == 0 => Ok(all_lost(group)),
             Ok(_) => {
                 let payload = |event: &NewEvent| event.data.len() + event.metadata.len();
                 let bytes: usize = group
@@ -91,7 +103,8 @@ impl Writer {
                     fates,
                 })
             }
-            // The same, seen from a connection that was made since: a place in a stream is taken.
+            // The log ends where it was believed to, and a place in a stream is taken: a new stream is none, or this very
+            // group was written before a fault, and the connection was made since.
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(all_lost(group)),
             Err(error) => Err(error.into()),
         }

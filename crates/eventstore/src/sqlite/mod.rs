@@ -54,9 +54,7 @@ impl Backend for Sqlite {
         let mut place = self.writer.lock().await;
         let mut writer = self.writer(&mut place).await?;
         let committed = writer.commit(group).await?;
-        // A writer that lost or was refused has a wrong idea of the log's end: the next one reads it again.
-        let right = matches!(&committed, Committed::Written { fates, .. } if !fates.contains(&crate::backend::Fate::Lost));
-        *place = right.then_some(writer);
+        *place = (!writer.is_outdated()).then_some(writer);
         Ok(committed)
     }
 

@@ -25,7 +25,9 @@ impl Writer {
             cursor,
             entries: entries.collect(),
         };
-        self.until_answered(|| self.parts.backend.commit(&group)).await
+        let committing = self.until_answered(|| self.parts.backend.commit(&group));
+        let (committed, ()) = tokio::join!(biased; committing, async { self.tell() });
+        committed
     }
 
     /// Hands what was written to the tail, then to those who appended it. Gives back what was lost.

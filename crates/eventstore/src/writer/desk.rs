@@ -52,19 +52,28 @@ impl Desk {
         self.go_on(writer, kept);
     }
 
+    /// Rests, unless there is more to write.
     fn go_on(self: Arc<Self>, writer: Box<Writer>, kept: Vec<Waiting>) {
-        let mut writer = Some(writer);
-        if kept.is_empty() {
-            *self.lock() = writer.take();
-            // Whoever handed something in until now has not found it here.
-            if !self.queue.is_empty() {
-                writer = self.lock().take();
-            }
+        if !kept.is_empty() || !self.queue.is_empty() {
+            return self.go_home(writer, kept);
         }
-        if let Some(writer) = writer {
-            let at_home = Arc::clone(&self).write_at_home(writer, kept);
-            self.tasks.spawn_on(at_home, &self.home);
+        writer.tell();
+        *self.lock() = Some(writer);
+        if self.queue.is_empty() {
+            return;
         }
+        // Whoever handed something in meanwhile may not have found the writer here.
+        let taken = self.lock().take();
+        if let Some(writer) = taken {
+            self.go_home(writer, kept);
+        }
+    }
+
+    fn go_home(self: Arc<Self>, writer: Box<Writer>, kept: Vec<Waiting>) {
+        let home = self.home.clone();
+        self.tasks
+            .clone()
+            .spawn_on(self.write_at_home(writer, kept), &home);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Box<Writer>>> {

@@ -87,17 +87,19 @@ impl Writer {
     /// one after it.
     async fn write(&mut self, kept: Vec<Waiting>) -> Vec<Waiting> {
         let group = self.parts.queue.take(kept);
-        if group.is_empty() {
-            return group;
-        }
         let kept = self.settle(group).await;
         self.parts.queue.answered(&kept);
-        // Those who were answered go first: whoever is woken for what follows may take their processor.
+        // Those who were answered go first.
         tokio::task::yield_now().await;
-        self.parts.tail.tell();
-        self.announce(self.written.position);
         self.parts.backend.tidy().await;
         kept
+    }
+
+    /// Tells subscriptions and other processes what was written. That is left until the next group is with the database,
+    /// or there is none: whoever is woken may take the processor from those who are waited for.
+    fn tell(&self) {
+        self.parts.tail.tell();
+        self.announce(self.written.position);
     }
 
     /// Answers a group; what has lost against another process is given back, to be judged anew.
@@ -116,6 +118,7 @@ impl Writer {
         }
         self.look_and_judge(unsure, &mut ready).await;
         if ready.is_empty() {
+            self.tell();
             return Vec::new();
         }
         let sent = Instant::now();
