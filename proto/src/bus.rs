@@ -6,6 +6,7 @@ use tiffin_trace::TraceParent;
 use time::OffsetDateTime;
 
 use crate::{
+    Context,
     decode::{DecodeError, Envelope, public},
     v1,
     words::{kind, timestamp},
@@ -19,6 +20,7 @@ pub struct Publication {
     /// What is published: the public part as it stands in the event, unread, and the time.
     pub payload: Bytes,
     envelope: Envelope,
+    trace: Option<TraceParent>,
 }
 
 impl Publication {
@@ -36,12 +38,13 @@ impl Publication {
             name,
             payload: bus_payload(&public(data)?, recorded_at),
             envelope,
+            trace: Context::decode(metadata).ok()?.trace,
         })
     }
 
     /// What the event belongs to.
     pub fn trace(&self) -> Option<TraceParent> {
-        self.envelope.trace
+        self.trace
     }
 
     /// The message's headers: `source` is who publishes, and `traceparent` what the message belongs to, if that is

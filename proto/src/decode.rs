@@ -8,11 +8,10 @@ use tiffin_order::{
     Actor, Cause, Fact, Open, Order, Owner, Products, Reason, Recorded, Status, Transition, Version,
     WorkflowId, evolve,
 };
-use tiffin_trace::TraceParent;
 use time::OffsetDateTime;
 
 use crate::{
-    SCHEMA_VERSION, v1,
+    Context, SCHEMA_VERSION, v1,
     words::{duration_from_wire, kind, reason_from_wire, status_from_wire, step_from_wire},
 };
 
@@ -38,7 +37,7 @@ impl From<prost::DecodeError> for DecodeError {
     }
 }
 
-/// The order's state after an event, and where the event came from.
+/// The order's state after an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// The version; `None` if nothing changed for the customer.
@@ -49,31 +48,61 @@ pub struct Envelope {
     pub reason: Option<Reason>,
     /// When the saga wants to be woken, counted from the event's own time.
     pub wake_after: Option<Duration>,
-    /// Who caused it.
-    pub actor: Option<Actor>,
-    /// What it belongs to.
-    pub trace: Option<TraceParent>,
-    /// SHA-256 of the input of a creation with an idempotency key.
-    pub input_hash: Option<[u8; 32]>,
-    /// The version of the fact's schema.
-    pub schema_version: u32,
 }
 
 impl Envelope {
-    /// Reads an event's metadata, whatever the event's type.
+    /// Reads it from an event's metadata, whatever the event's type.
     pub fn decode(metadata: &[u8]) -> Result<Self, DecodeError> {
-        let metadata = v1::EventMetadata::decode(metadata)?;
-        let envelope = metadata.envelope.unwrap_or_default();
+        let envelope = parts::State::decode(metadata)?.envelope.unwrap_or_default();
         Ok(Self {
             version: Version::new(envelope.version),
             status: status_from_wire(envelope.status),
             reason: reason_from_wire(envelope.reason),
             wake_after: envelope.wake_after.as_ref().and_then(duration_from_wire),
-            actor: Actor::parse(&metadata.actor).ok(),
-            trace: metadata.traceparent.parse().ok(),
-            input_hash: metadata.input_hash.as_ref().try_into().ok(),
-            schema_version: metadata.schema_version,
         })
+    }
+}
+
+impl Context {
+    /// Reads from an event's metadata where it came from.
+    pub fn decode(metadata: &[u8]) -> Result<Self, DecodeError> {
+        let origin = parts::Origin::decode(metadata)?;
+        Ok(Self {
+            actor: Actor::parse(&origin.actor).ok(),
+            trace: origin.traceparent.parse().ok(),
+            input_hash: origin.input_hash.as_ref().try_into().ok(),
+        })
+    }
+}
+
+/// The parts in which [`v1::EventMetadata`] is read. Everyone who follows the log reads the state that an event led to,
+/// and hardly anybody who caused it: what a message does not name is passed over, without memory for its texts.
+mod parts {
+    use bytes::Bytes;
+    use prost::Message;
+
+    use crate::v1;
+
+    #[derive(Clone, PartialEq, Message)]
+    pub(super) struct Schema {
+        #[prost(uint32, tag = "1")]
+        pub(super) version: u32,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    pub(super) struct Origin {
+        #[prost(string, tag = "2")]
+        pub(super) actor: String,
+        #[prost(string, tag = "3")]
+        pub(super) traceparent: String,
+        #[prost(bytes = "bytes", tag = "4")]
+        pub(super) input_hash: Bytes,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    pub(super) struct State {
+        #[prost(message, optional, tag = "5")]
+        pub(super) envelope: Option<v1::Envelope>,
     }
 }
 
@@ -96,14 +125,13 @@ pub fn recorded(data: &Bytes, metadata: &[u8], at: OffsetDateTime) -> Result<Rec
         version,
         status,
         reason,
-        actor,
-        ..
+        wake_after: _,
     } = Envelope::decode(metadata)?;
     Ok(Recorded {
         version,
         status,
         reason,
-        actor,
+        actor: Context::decode(metadata)?.actor,
         note: note(data)?,
         at,
     })
@@ -126,7 +154,7 @@ pub fn apply(
 
 /// What an event of an order's stream says to the core.
 pub fn decode_fact(kind: &str, data: &Bytes, metadata: &[u8]) -> Result<Fact, DecodeError> {
-    let schema_version = v1::EventMetadata::decode(metadata)?.schema_version;
+    let schema_version = parts::Schema::decode(metadata)?.version;
     let newer = || DecodeError::Newer {
         kind: kind.to_owned(),
         schema_version,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Where an event comes from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
     /// Who caused it; `None` for the saga itself.
     pub actor: Option<Actor>,

@@ -96,12 +96,11 @@ impl FromStr for TraceParent {
         let mut parts = text.trim().split('-');
         let mut hex = |digits: usize| {
             let part = parts.next().filter(|part| part.len() == digits)?;
-            let lower = part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-            if lower {
-                u128::from_str_radix(part, 16).ok()
-            } else {
-                None
-            }
+            part.bytes().try_fold(0_u128, |number, digit| match digit {
+                b'0'..=b'9' => Some(number << 4 | u128::from(digit - b'0')),
+                b'a'..=b'f' => Some(number << 4 | u128::from(digit - b'a' + 10)),
+                _ => None,
+            })
         };
         let fields = (hex(2), hex(32), hex(16), hex(2));
         let (Some(version), Some(trace), Some(span), Some(flags)) = fields else {

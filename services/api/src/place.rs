@@ -7,7 +7,7 @@ use tiffin_eventstore::{Append, AppendError, Expected, NewEvent, RecordedEvent, 
 use tiffin_graphql::{Caller, Created, Error, ErrorCode, NewOrder, NewProduct};
 use tiffin_order::{Actor, Fact, IdempotencyKey, InvalidInput, NewFact, Order, OrderId, Owner, Products};
 use tiffin_platform::spans;
-use tiffin_proto::{Context, Envelope};
+use tiffin_proto::Context;
 use tiffin_trace::TraceParent;
 use tokio::time::timeout;
 use tracing::field::display;
@@ -93,7 +93,7 @@ impl Orders {
 }
 
 fn input_hash(first: &RecordedEvent) -> Result<Option<[u8; 32]>, Error> {
-    Ok(Envelope::decode(&first.metadata)
+    Ok(Context::decode(&first.metadata)
         .map_err(fault::event(first))?
         .input_hash)
 }

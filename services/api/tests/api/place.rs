@@ -3,7 +3,7 @@
 use axum::{body::Body, http::Request};
 use serde_json::json;
 use tiffin_order::Status;
-use tiffin_proto::Envelope;
+use tiffin_proto::Context;
 
 use crate::harness::{Api, WEB};
 
@@ -77,7 +77,7 @@ async fn the_callers_trace_goes_into_the_log() {
         )
         .await
         .unwrap();
-    let trace = Envelope::decode(&events[0].metadata).unwrap().trace;
+    let trace = Context::decode(&events[0].metadata).unwrap().trace;
     assert_eq!(trace.unwrap().to_string(), TRACE);
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tiffin_order::Status;
 use tiffin_proto::{
-    Envelope, decode_bus, kind,
+    Context, decode_bus, kind,
     v1::{self, cancel_order_response::Result as Verdict},
 };
 use tiffin_testkit::eventually;
@@ -39,7 +39,7 @@ pub(crate) async fn an_announced_order_is_started_at_once_and_delivered_and_each
     assert_eq!(kinds[..2], [kind::ORDER_CREATED, kind::ORDER_STARTED]);
     assert_eq!(kinds[2..], [kind::ORDER_ADVANCED; 4]);
     for event in &events {
-        let trace = Envelope::decode(&event.metadata).unwrap().trace.unwrap();
+        let trace = Context::decode(&event.metadata).unwrap().trace.unwrap();
         assert_eq!(trace.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
     }
 
