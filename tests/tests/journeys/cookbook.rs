@@ -3,9 +3,9 @@
 use std::{env, path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Result, ensure};
-use tiffin_testkit::{NatsServer, command, nats_cli, program, scratch_folder, workspace};
+use tiffin_testkit::{NatsServer, command, eventually, nats_cli, program, scratch_folder, workspace};
 use tiffin_tests::{
-    client::{Client, id},
+    client::{Client, Outcome, id},
     guarded::Guarded,
     stack::{API_KEY, Dev, waits},
 };
@@ -48,6 +48,10 @@ async fn try_page(client: &Client, writer: &str, environment: &[(&str, String)])
     let order = client
         .place("Dal", &format!("cookbook-{}", Uuid::now_v7()))
         .await?;
+    // Its message is the stream's first: it is what had the order taken up.
+    eventually!(client.order(id(&order)).await, |seen| {
+        matches!(seen, Outcome::Done(seen) if seen["status"] != "PENDING")
+    });
     let mut publish = command(nats_cli());
     publish.args(["--server", writer, "pub", "order.created.x", "rubbish"]);
     let published = tokio::task::spawn_blocking(move || publish.output()).await??;
