@@ -25,9 +25,7 @@ impl Writer {
             cursor,
             entries: entries.collect(),
         };
-        let committing = self.until_answered(|| self.parts.backend.commit(&group));
-        let (committed, ()) = tokio::join!(biased; committing, async { self.tell() });
-        committed
+        self.until_answered(|| self.parts.backend.commit(&group)).await
     }
 
     /// Hands what was written to the tail, then to those who appended it. Gives back what was lost.

@@ -57,7 +57,6 @@ impl Desk {
         if !kept.is_empty() || !self.queue.is_empty() {
             return self.go_home(writer, kept);
         }
-        writer.tell();
         *self.lock() = Some(writer);
         if self.queue.is_empty() {
             return;

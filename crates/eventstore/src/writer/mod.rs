@@ -89,17 +89,12 @@ impl Writer {
         let group = self.parts.queue.take(kept);
         let kept = self.settle(group).await;
         self.parts.queue.answered(&kept);
-        // Those who were answered go first.
+        // Those who were answered go first: whoever is woken for what follows may take their processor.
         tokio::task::yield_now().await;
-        self.parts.backend.tidy().await;
-        kept
-    }
-
-    /// Tells subscriptions and other processes what was written. That is left until the next group is with the database,
-    /// or there is none: whoever is woken may take the processor from those who are waited for.
-    fn tell(&self) {
         self.parts.tail.tell();
         self.announce(self.written.position);
+        self.parts.backend.tidy().await;
+        kept
     }
 
     /// Answers a group; what has lost against another process is given back, to be judged anew.
@@ -118,7 +113,6 @@ impl Writer {
         }
         self.look_and_judge(unsure, &mut ready).await;
         if ready.is_empty() {
-            self.tell();
             return Vec::new();
         }
         let sent = Instant::now();
