@@ -6,8 +6,7 @@ use tiffin_trace::TraceParent;
 use time::OffsetDateTime;
 
 use crate::{
-    Context,
-    decode::{DecodeError, Envelope, public},
+    decode::{DecodeError, Envelope, public, trace},
     v1,
     words::{kind, timestamp},
 };
@@ -38,7 +37,7 @@ impl Publication {
             name,
             payload: bus_payload(&public(data)?, recorded_at),
             envelope,
-            trace: Context::decode(metadata).ok()?.trace,
+            trace: trace(metadata),
         })
     }
 

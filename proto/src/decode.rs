@@ -8,6 +8,7 @@ use tiffin_order::{
     Actor, Cause, Fact, Open, Order, Owner, Products, Reason, Recorded, Status, Transition, Version,
     WorkflowId, evolve,
 };
+use tiffin_trace::TraceParent;
 use time::OffsetDateTime;
 
 use crate::{
@@ -75,6 +76,11 @@ impl Context {
     }
 }
 
+/// What an event belongs to, as its metadata tells.
+pub fn trace(metadata: &[u8]) -> Option<TraceParent> {
+    parts::Trace::decode(metadata).ok()?.traceparent.parse().ok()
+}
+
 /// The parts in which [`v1::EventMetadata`] is read. Everyone who follows the log reads the state that an event led to,
 /// and hardly anybody who caused it: what a message does not name is passed over, without memory for its texts.
 mod parts {
@@ -97,6 +103,12 @@ mod parts {
         pub(super) traceparent: String,
         #[prost(bytes = "bytes", tag = "4")]
         pub(super) input_hash: Bytes,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    pub(super) struct Trace {
+        #[prost(string, tag = "3")]
+        pub(super) traceparent: String,
     }
 
     #[derive(Clone, PartialEq, Message)]

@@ -9,7 +9,7 @@ mod words;
 
 pub use bus::{Publication, bus_payload, decode_bus};
 pub use decode::{
-    DecodeError, Envelope, apply, decode_fact, note, parked_message, public, recorded, workflow,
+    DecodeError, Envelope, apply, decode_fact, note, parked_message, public, recorded, trace, workflow,
 };
 pub use encode::{Context, Encoded, encode, encode_parked_message, encode_workflow};
 pub use json::{JsonError, Language, from_json, to_json};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tiffin_eventstore::RecordedEvent;
 use tiffin_order::{OrderId, Owner};
 use tiffin_proto::{
-    Context, DecodeError, Envelope, decode_bus, public, reason_from_wire, status_from_wire,
+    DecodeError, Envelope, decode_bus, public, reason_from_wire, status_from_wire, trace,
     v1::{Event, Order, event},
 };
 use time::OffsetDateTime;
@@ -101,7 +101,7 @@ fn change(order: OrderId, event: &RecordedEvent) -> Result<Option<Change>, Sense
         reason: envelope.reason,
         at: event.created_at,
         event: event.id,
-        trace: Context::decode(&event.metadata)?.trace,
+        trace: trace(&event.metadata),
     }))
 }
 

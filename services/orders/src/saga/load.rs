@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tiffin_eventstore::{RecordedEvent, Revision};
 use tiffin_order::{Order, Refusal};
-use tiffin_proto::{Context, apply, kind};
+use tiffin_proto::{apply, kind, trace};
 use tiffin_trace::TraceParent;
 
 use super::Failure;
@@ -28,7 +28,7 @@ pub(crate) fn fold(events: &[Arc<RecordedEvent>]) -> Result<Loaded, Failure> {
         Ok(order) => Ok(Loaded {
             order,
             revision: last.revision,
-            trace: Context::decode(&last.metadata)?.trace,
+            trace: trace(&last.metadata),
         }),
         Err(_) if &*last.kind == kind::ORDER_PARKED => Err(Failure::Parked),
         Err(error) => Err(error.into()),
