@@ -61,16 +61,16 @@ impl Heads {
 
     /// Where an append goes, if a look at the stream would hardly change the verdict. Where others write too the database
     /// judges again under its lock, so an exact expectation that no known head rules out is sent unseen. So is one of no
-    /// stream that is not known, since most new streams are new: the database refuses a group with one that is not, and
-    /// then its streams are looked at.
-    pub(super) fn target(&mut self, waiting: &Waiting) -> Option<Target> {
+    /// stream that is not known, since most new streams are new: the database refuses a group with one that is not. Then
+    /// its streams are looked at, and so are those that come along with it (`careful`), lest it be refused again.
+    pub(super) fn target(&mut self, waiting: &Waiting, careful: bool) -> Option<Target> {
         let first = verdict::expected_place(waiting.append.expected)?;
         let head = self.known.get(&waiting.append.stream).copied();
         let may_hold = match head {
             _ if waiting.lost => false,
             Some(head) if self.exact => first == head.revision.next(),
             Some(head) => first >= head.revision.next(),
-            None => !self.exact || first == Revision::FIRST,
+            None => !self.exact || (first == Revision::FIRST && !careful),
         };
         may_hold.then_some(Target {
             first,

@@ -102,8 +102,9 @@ impl Writer {
         self.forget_what_was_replaced();
         let mut ready = Vec::with_capacity(group.len());
         let mut unsure = Vec::new();
+        let careful = group.iter().any(|waiting| waiting.lost);
         for waiting in group {
-            if let Some(target) = self.heads.target(&waiting) {
+            if let Some(target) = self.heads.target(&waiting, careful) {
                 ready.push(Ready { waiting, target });
             } else if let Some(actual) = self.heads.conflict(&waiting) {
                 self.conflict(waiting, Some(actual));
