@@ -29,6 +29,32 @@ pub(crate) async fn an_append_is_recorded_as_it_was_given(world: World) {
     );
 }
 
+pub(crate) async fn new_streams_are_written_beside_some_that_a_fresh_process_does_not_know(world: World) {
+    let before = world.store().await;
+    for n in 0..50 {
+        grow(&before, &format!("old-{n}"), 1).await;
+    }
+    before.close().await;
+    drop(before);
+    let store = world.store().await;
+    let create = |name: String| {
+        let store = store.clone();
+        async move { store.append(start(&name, vec![event("x")])).await }
+    };
+    let all = (0..100).map(|n| match n % 2 {
+        0 => create(format!("old-{}", n / 2)),
+        _ => create(format!("new-{n}")),
+    });
+    for (n, answer) in join_all(all).await.into_iter().enumerate() {
+        if n % 2 == 0 {
+            assert_eq!(conflict(answer), Some(Revision(0)), "old-{}", n / 2);
+        } else {
+            assert_eq!(answer.unwrap().events[0].revision, Revision(0), "new-{n}");
+        }
+    }
+    assert_eq!(whole_log(&store).await.len(), 100);
+}
+
 pub(crate) async fn every_expectation_is_judged(world: World) {
     let store = world.store().await;
     grow(&store, "three", 3).await;

@@ -53,6 +53,7 @@ on_both! {
     append {
         an_append_is_recorded_as_it_was_given,
         every_expectation_is_judged,
+        new_streams_are_written_beside_some_that_a_fresh_process_does_not_know,
         sixty_four_appenders_to_different_streams_all_succeed,
         of_sixty_four_appenders_with_one_expectation_one_wins,
         sixty_four_appenders_that_expect_anything_all_succeed,
