@@ -61,7 +61,8 @@ impl EventStore {
         migrate::log(url).await
     }
 
-    /// Opens the log and starts its writer and its tail, which end when the last clone is dropped or with `close`.
+    /// Opens the log and starts its writer and its tail, which end when the last clone is dropped or with `close`. It
+    /// lasts no longer than the runtime at hand, nor than any other of several threads that appends.
     ///
     /// # Errors
     /// The tables are older than this program, the database is not safe (PostgreSQL) or another process uses the

@@ -125,9 +125,11 @@ impl Tail {
 
     /// Wakes the subscriptions that wait for what was taken in.
     pub(crate) fn tell(&self) {
-        let head = self.head().position;
-        self.head
-            .send_if_modified(|known| std::mem::replace(known, head) != head);
+        // The head is read under the lock of what is told, lest one from before a replacement be told after it.
+        self.head.send_if_modified(|known| {
+            let head = self.head().position;
+            std::mem::replace(known, head) != head
+        });
     }
 
     /// Somebody committed up to `position`.

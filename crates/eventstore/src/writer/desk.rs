@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::task::TaskTracker;
 
 use super::{Queue, Writer, queue::Waiting};
@@ -32,11 +32,17 @@ impl Desk {
         }
     }
 
-    /// An append was handed in: lets the writer write it, in the runtime at hand, unless it is at work already.
+    /// An append was handed in: lets the writer write it, in the runtime at hand, unless it is at work already. A runtime
+    /// without threads of its own may stand still as soon as there is an answer, so that one is passed over.
     pub(crate) fn call(self: &Arc<Self>) {
         let writer = self.lock().take();
         if let Some(writer) = writer {
-            self.tasks.spawn(Arc::clone(self).write_here(writer));
+            let here = Handle::try_current();
+            let here = here
+                .ok()
+                .filter(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);
+            let writing = Arc::clone(self).write_here(writer);
+            self.tasks.spawn_on(writing, here.as_ref().unwrap_or(&self.home));
         }
     }
 
