@@ -62,7 +62,7 @@ impl EventStore {
     }
 
     /// Opens the log and starts its writer and its tail, which end when the last clone is dropped or with `close`. It
-    /// lasts no longer than the runtime at hand, nor than any other of several threads that appends.
+    /// lasts no longer than the runtime at hand, nor than any other multi-threaded runtime in which something is appended.
     ///
     /// # Errors
     /// The tables are older than this program, the database is not safe (PostgreSQL) or another process uses the
