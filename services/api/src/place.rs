@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tiffin_eventstore::{Append, AppendError, Expected, NewEvent, RecordedEvent, Urgency};
-use tiffin_graphql::{Caller, Created, Error, ErrorCode, NewOrder, NewProduct};
-use tiffin_order::{Actor, Fact, IdempotencyKey, InvalidInput, NewFact, Order, OrderId, Owner, Products};
+use tiffin_graphql::{Caller, Created, Error, ErrorCode, NewOrder, NewProduct, OrderView};
+use tiffin_order::{
+    Actor, Change, Fact, IdempotencyKey, InvalidInput, NewFact, Order, OrderId, Owner, Products, evolve,
+};
 use tiffin_platform::spans;
 use tiffin_proto::Context;
 use tiffin_trace::TraceParent;
+use time::OffsetDateTime;
 use tokio::time::timeout;
 use tracing::field::display;
 use uuid::Uuid;
@@ -28,8 +31,8 @@ const REPEAT: &str =
 /// What a client wants, checked.
 struct Wish {
     id: OrderId,
-    owner: Owner,
-    products: Products,
+    actor: Option<Actor>,
+    created: NewFact,
     /// Of the input as it was sent; only with an idempotency key.
     hash: Option<[u8; 32]>,
 }
@@ -44,10 +47,11 @@ impl Orders {
         match timeout(PATIENCE, self.store.append(append)).await {
             Ok(Ok(appended)) => {
                 drop(span);
-                let order = view(wish.id, &appended.events)?;
+                let recorded = appended.events.first().ok_or(ErrorCode::Internal)?;
+                let order = wish.fulfilled(recorded.created_at)?;
                 let trace_id = caller.trace.map(TraceParent::trace_id).map(display);
                 tracing::info!(
-                    order.id = %wish.id,
+                    order.id = %order.id,
                     order.version = order.details.version.get(),
                     trace_id,
                     "order placed"
@@ -115,24 +119,23 @@ impl Wish {
                 || OrderId::new(Uuid::now_v7()),
                 |key| OrderId::derived(owner, key),
             ),
-            owner: owner.clone(),
-            products,
+            actor: Actor::parse(owner.as_str()).ok(),
+            created: NewFact::from(Fact::Created {
+                owner: owner.clone(),
+                products,
+            }),
             hash: key.map(|_| as_sent(&order.products)),
         })
     }
 
     fn append(&self, trace: Option<TraceParent>) -> Append {
         // Expecting no stream is the whole decision: an order that there is not can always be placed.
-        let created = Fact::Created {
-            owner: self.owner.clone(),
-            products: self.products.clone(),
-        };
         let context = Context {
-            actor: Actor::parse(self.owner.as_str()).ok(),
+            actor: self.actor.clone(),
             trace,
             input_hash: self.hash,
         };
-        let event = tiffin_proto::encode(self.id, &Order::Absent, &NewFact::from(created), &context);
+        let event = tiffin_proto::encode(self.id, &Order::Absent, &self.created, &context);
         Append {
             stream: self.id.stream().into(),
             expected: Expected::NoStream,
@@ -144,6 +147,26 @@ impl Wish {
             }],
             urgency: Urgency::Start,
         }
+    }
+
+    /// The order that was placed: what its stream tells, without reading back what has just been written.
+    fn fulfilled(self, at: OffsetDateTime) -> Result<OrderView, Error> {
+        let Order::Placed(details) = evolve(Order::Absent, &self.created.fact, at) else {
+            return Err(ErrorCode::Internal.into());
+        };
+        let placed = Change {
+            version: details.version,
+            status: details.status,
+            at,
+            actor: self.actor,
+            reason: None,
+            note: None,
+        };
+        Ok(OrderView {
+            id: self.id,
+            details,
+            timeline: vec![placed],
+        })
     }
 }
 
@@ -180,6 +203,11 @@ fn refused(error: &AppendError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tiffin_eventstore::{Position, Revision};
+    use time::macros::datetime;
+
     use super::*;
 
     fn product(name: &str, quantity: i32) -> NewProduct {
@@ -187,6 +215,33 @@ mod tests {
             name: name.to_owned(),
             quantity,
         }
+    }
+
+    #[test]
+    fn the_answer_is_what_the_stream_tells() {
+        let order = NewOrder {
+            products: vec![product(" Dal ", 1), product("Roti", 2)],
+            idempotency_key: Some("a-key-of-16-chars".to_owned()),
+        };
+        let wish = Wish::check(&Owner::parse("web").unwrap(), &order).unwrap();
+        let append = wish.append(None);
+        let [event] = <[_; 1]>::try_from(append.events).unwrap();
+        let recorded = RecordedEvent {
+            position: Position(1),
+            stream: append.stream,
+            stream_no: Position(1),
+            revision: Revision(0),
+            id: event.id,
+            kind: event.kind,
+            data: event.data,
+            metadata: event.metadata,
+            created_at: datetime!(2024-03-01 12:00 UTC),
+        };
+        let told = view(wish.id, &[Arc::new(recorded)]).unwrap();
+        let answer = wish.fulfilled(told.details.created_at).unwrap();
+        assert_eq!(answer.id, told.id);
+        assert_eq!(answer.details, told.details);
+        assert_eq!(answer.timeline, told.timeline);
     }
 
     #[test]
