@@ -95,7 +95,8 @@ pub async fn start(
     };
     let publishing = tracer.clone();
     let relay = Relay::new(&bus, relaying, move |event| relay::message(&publishing, event));
-    lifecycle.spawn("relay of order.created", relay.run(lifecycle.soft.clone()));
+    let relaying = relay.gathering(relay::GATHER).run(lifecycle.soft.clone());
+    lifecycle.spawn("relay of order.created", relaying);
 
     let admission = Admission::new(store.clone(), config.admission);
     lifecycle.spawn("admission", admission.clone().follow(lifecycle.soft.clone()));

@@ -9,13 +9,17 @@ mod fault;
 mod lag;
 mod look;
 mod mark;
+mod pace;
 mod resync;
 mod search;
 mod session;
 mod tail;
 mod window;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tiffin_eventstore::{Cursor, Derived, EventStore, Lease, Position, RecordedEvent};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +52,8 @@ pub struct Relay {
     config: RelayConfig,
     map: Map,
     metrics: RelayMetrics,
+    /// How long after the last events with a message are the next ones looked for.
+    gather: Duration,
     /// The position up to which everything is published; not known before the first checkpoint is read, nor while
     /// somebody else holds the lease.
     position: Mutex<Option<Position>>,
@@ -69,8 +75,16 @@ impl Relay {
             config,
             map: Box::new(map),
             metrics,
+            gather: Duration::ZERO,
             position: Mutex::default(),
         }
+    }
+
+    /// The same, which lets events gather while they come thick and fast: it looks for more only so long after it has got
+    /// some with a message. What comes after a longer pause is published at once.
+    #[must_use]
+    pub fn gathering(self, gather: Duration) -> Relay {
+        Relay { gather, ..self }
     }
 
     /// Publishes whenever the lease is held and NATS is there, until `token` is cancelled; then waits a moment for

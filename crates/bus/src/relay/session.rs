@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::message::PublishMessage;
 use futures::FutureExt;
-use tiffin_eventstore::{Cursor, RecordedEvent};
+use tiffin_eventstore::{Cursor, RecordedEvent, SubscribeError, Subscription};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Relay, fault::Fault, mark::Place, window::Window};
+use super::{Relay, fault::Fault, mark::Place, pace::Pace, window::Window};
 use crate::{connection::State, message};
 
 /// How often a checkpoint is saved at most.
@@ -76,6 +76,7 @@ impl<'a> Session<'a> {
     async fn publish(&mut self, window: &mut Window, token: &CancellationToken) -> Result<(), Fault> {
         let mut subscription = self.relay.config.store.subscribe(self.place.cursor);
         let mut backlog = Vec::new().into_iter();
+        let mut pace = Pace::new(self.relay.gather);
         let mut saving = interval(SAVE_EVERY);
         saving.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -89,16 +90,19 @@ impl<'a> Session<'a> {
                     self.settle_ready(window)?;
                 }
                 _ = saving.tick(), if self.unsaved => self.save().await?,
-                batch = subscription.next(), if backlog.len() == 0 => {
+                batch = next(&mut subscription, &pace), if backlog.len() == 0 => {
                     backlog = batch?.into_iter();
+                    pace.looked();
                     window.pause();
                 }
             }
+            let before = window.last_sequence();
             while window.has_room()
                 && let Some(event) = backlog.next()
             {
                 self.send(window, &event).await?;
             }
+            pace.published(window.last_sequence() - before);
         }
     }
 
@@ -157,6 +161,15 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// The next events, when it is time for them.
+async fn next(
+    subscription: &mut Subscription,
+    pace: &Pace,
+) -> Result<Vec<Arc<RecordedEvent>>, SubscribeError> {
+    pace.rest().await;
+    subscription.next().await
 }
 
 /// Waits until the lease is no longer held.
