@@ -44,7 +44,8 @@ impl Waiting {
         } else if let Some(placed) = self.placed.remove(&event.stream_no) {
             self.last_taken_up = Some(event.created_at);
             self.overtake(placed);
-        } else if self.overtaken.remove(&event.stream_no) {
+        } else if self.overtaken.remove(&event.stream_no) || is_second_of_order(event) {
+            // The last are those that were placed before this process began to look.
             self.last_taken_up = Some(event.created_at);
         }
     }
@@ -68,6 +69,10 @@ impl Waiting {
             taken_up: self.last_taken_up.map(since),
         }
     }
+}
+
+fn is_second_of_order(event: &RecordedEvent) -> bool {
+    event.revision == Revision(1) && OrderId::from_stream(event.stream.as_str()).is_some()
 }
 
 #[cfg(test)]
@@ -163,9 +168,20 @@ mod tests {
     }
 
     #[test]
+    fn an_order_placed_before_anybody_looked_shows_that_orders_are_taken_up() {
+        let mut waiting = Waiting::default();
+        waiting.observe(&event(&order(1), 1, 1, 2));
+        let at = NOON + time::Duration::seconds(3);
+        assert_eq!(waiting.backlog(at).taken_up, Some(Duration::from_secs(1)));
+        waiting.observe(&event(&order(1), 1, 2, 3));
+        assert_eq!(waiting.backlog(at).taken_up, Some(Duration::from_secs(1)));
+    }
+
+    #[test]
     fn what_is_no_order_waits_for_nobody() {
         let mut waiting = Waiting::default();
         waiting.observe(&event("workflow-1", 1, 0, 0));
+        waiting.observe(&event("workflow-1", 1, 1, 0));
         assert_eq!(waiting.backlog(NOON), Backlog::default());
     }
 }
