@@ -118,7 +118,7 @@ impl Writer {
         Ok(holds.fetch_one(&mut self.connection).await?)
     }
 
-    /// Moves the WAL into the database once enough has gathered: often and little at a time, while nobody waits.
+    /// Moves the WAL into the database once enough has gathered: often and little at a time, between two groups.
     pub(super) async fn checkpoint_if_due(&mut self) {
         if self.pages < CHECKPOINT_PAGES {
             return;
