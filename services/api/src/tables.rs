@@ -69,25 +69,38 @@ impl Tables {
             cursor: to,
             note: Bytes::new(),
         };
-        let mut tx = self.write(generation, rows).await?;
-        Derived::advance(&mut tx, &generation.name(), from, &to).await?;
-        tx.commit().await
+        let last = self.write_all_but_last(generation, rows).await?;
+        let advancing = async {
+            let mut tx = self.write(generation, last).await?;
+            Derived::advance(&mut tx, &generation.name(), from, &to).await?;
+            tx.commit().await
+        };
+        self.derived.within(advancing).await
     }
 
-    /// Writes rows, and leaves the last transaction open. Rows that are written twice do no harm.
-    async fn write(&self, generation: Generation, mut rows: &[Row]) -> Result<Tx, DerivedError> {
-        loop {
-            let (now, later) = rows.split_at(rows.len().min(AT_ONCE));
-            let mut tx = self.derived.begin().await?;
-            either!(&mut tx, tx => for part in parts(now) {
-                upsert(generation, part).build().execute(&mut **tx).await?;
-            });
-            if later.is_empty() {
-                return Ok(tx);
-            }
-            tx.commit().await?;
+    /// Writes rows, and leaves the last of them to another transaction. Rows that are written twice do no harm.
+    async fn write_all_but_last<'a>(
+        &self,
+        generation: Generation,
+        mut rows: &'a [Row],
+    ) -> Result<&'a [Row], DerivedError> {
+        while let Some((now, later)) = rows.split_at_checked(AT_ONCE)
+            && !later.is_empty()
+        {
+            let writing = async { self.write(generation, now).await?.commit().await };
+            self.derived.within(writing).await?;
             rows = later;
         }
+        Ok(rows)
+    }
+
+    /// Writes rows, and leaves the transaction open.
+    async fn write(&self, generation: Generation, rows: &[Row]) -> Result<Tx, DerivedError> {
+        let mut tx = self.derived.begin().await?;
+        either!(&mut tx, tx => for part in parts(rows) {
+            upsert(generation, part).build().execute(&mut **tx).await?;
+        });
+        Ok(tx)
     }
 }
 

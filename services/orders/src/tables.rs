@@ -93,36 +93,44 @@ impl Tables {
         if entries.is_empty() {
             return self.derived.save(NAME, from, &to).await;
         }
-        let mut tx = self.derived.begin().await?;
-        write(&mut tx, entries).await?;
-        Derived::advance(&mut tx, NAME, from, &to).await?;
-        tx.commit().await
+        let advancing = async {
+            let mut tx = self.derived.begin().await?;
+            write(&mut tx, entries).await?;
+            Derived::advance(&mut tx, NAME, from, &to).await?;
+            tx.commit().await
+        };
+        self.derived.within(advancing).await
     }
 
     /// Empties the index and sends it back to the beginning of the log; fails with `Fenced` if somebody else has moved
     /// it. It is emptied in parts, so that the lease, which has the same connection, is renewed in between.
     pub(crate) async fn restart(&self, from: &Cursor) -> Result<(), DerivedError> {
+        while self.derived.within(self.empty_a_part(from)).await? > 0 {}
+        Ok(())
+    }
+
+    /// Returns how many rows there were in the part; with none the index is at the beginning.
+    async fn empty_a_part(&self, from: &Cursor) -> Result<u64, DerivedError> {
         const SQL: &str = "DELETE FROM wakeups WHERE order_id IN (SELECT order_id FROM wakeups LIMIT $1)";
-        loop {
-            let mut tx = self.derived.begin().await?;
-            let deleted = either!(&mut tx, tx => {
-                sqlx::query(SQL).bind(PART).execute(&mut **tx).await?.rows_affected()
-            });
-            let cursor = if deleted == 0 { Cursor::START } else { *from };
-            let note = Bytes::new();
-            Derived::advance(&mut tx, NAME, from, &Checkpoint { cursor, note }).await?;
-            tx.commit().await?;
-            if deleted == 0 {
-                return Ok(());
-            }
-        }
+        let mut tx = self.derived.begin().await?;
+        let deleted = either!(&mut tx, tx => {
+            sqlx::query(SQL).bind(PART).execute(&mut **tx).await?.rows_affected()
+        });
+        let cursor = if deleted == 0 { Cursor::START } else { *from };
+        let note = Bytes::new();
+        Derived::advance(&mut tx, NAME, from, &Checkpoint { cursor, note }).await?;
+        tx.commit().await?;
+        Ok(deleted)
     }
 
     /// Corrects one row, unless it has moved on meanwhile.
     pub(crate) async fn repair(&self, entry: Entry) -> Result<(), DerivedError> {
-        let mut tx = self.derived.begin().await?;
-        write(&mut tx, &[entry]).await?;
-        tx.commit().await
+        let repairing = async {
+            let mut tx = self.derived.begin().await?;
+            write(&mut tx, &[entry]).await?;
+            tx.commit().await
+        };
+        self.derived.within(repairing).await
     }
 
     /// The orders that wanted to be woken before `before`, the earliest first, after the one given.
@@ -136,8 +144,12 @@ impl Tables {
              WHERE wake_at <= $1 AND (wake_at > $2 OR (wake_at = $2 AND order_id > $3)) \
              ORDER BY wake_at, order_id LIMIT $4";
         let (at, order) = after.map_or((i64::MIN, Uuid::nil()), |last| (last.wake_at, last.order.uuid()));
-        let rows: Vec<(Uuid, i64, i64)> = either!(&mut self.derived.read().await?, tx => sqlx::query_as(SQL)
-            .bind(micros(before)).bind(at).bind(order).bind(i64::from(limit)).fetch_all(&mut **tx).await)?;
+        let reading = async {
+            let rows: Vec<(Uuid, i64, i64)> = either!(&mut self.derived.read().await?, tx => sqlx::query_as(SQL)
+                .bind(micros(before)).bind(at).bind(order).bind(i64::from(limit)).fetch_all(&mut **tx).await?);
+            Ok(rows)
+        };
+        let rows = self.derived.within(reading).await?;
         let overdue = |(order, position, wake_at)| Overdue {
             order: OrderId::new(order),
             position: place(position),
@@ -149,19 +161,26 @@ impl Tables {
     /// The place of the event that an order's row stands for; `None` if there is no row.
     pub(crate) async fn position(&self, order: OrderId) -> Result<Option<Position>, DerivedError> {
         const SQL: &str = "SELECT position FROM wakeups WHERE order_id = $1";
-        let row: Option<i64> = either!(&mut self.derived.read().await?, tx => {
-            sqlx::query_scalar(SQL).bind(order.uuid()).fetch_optional(&mut **tx).await
-        })?;
-        Ok(row.map(place))
+        let reading = async {
+            let row: Option<i64> = either!(&mut self.derived.read().await?, tx => {
+                sqlx::query_scalar(SQL).bind(order.uuid()).fetch_optional(&mut **tx).await?
+            });
+            Ok(row.map(place))
+        };
+        self.derived.within(reading).await
     }
 
     /// Counts the unfinished orders.
     pub(crate) async fn census(&self) -> Result<Census, DerivedError> {
         const OPEN: &str = "SELECT COALESCE(status, 'PENDING') AS s, COUNT(*), COUNT(*) - COUNT(wake_at), MIN(wake_at) \
              FROM wakeups GROUP BY s";
-        let rows: Vec<(String, i64, i64, Option<i64>)> = either!(&mut self.derived.read().await?, tx => {
-            sqlx::query_as(OPEN).fetch_all(&mut **tx).await
-        })?;
+        let reading = async {
+            let rows: Vec<(String, i64, i64, Option<i64>)> = either!(&mut self.derived.read().await?, tx => {
+                sqlx::query_as(OPEN).fetch_all(&mut **tx).await?
+            });
+            Ok(rows)
+        };
+        let rows = self.derived.within(reading).await?;
         Ok(Census {
             parked: rows.iter().map(|(_, _, parked, _)| parked).sum(),
             earliest: rows

@@ -29,9 +29,13 @@ impl Derived {
     /// # Errors
     /// The database does not answer.
     pub async fn checkpoint(&self, name: &str) -> Result<Checkpoint, DerivedError> {
-        let mut tx = self.read().await?;
-        let row: Option<(i64, Uuid, Vec<u8>)> =
-            either!(&mut tx, tx => sqlx::query_as(READ).bind(name).fetch_optional(&mut **tx).await?);
+        let reading = async {
+            let row: Option<(i64, Uuid, Vec<u8>)> = either!(&mut self.read().await?, tx => {
+                sqlx::query_as(READ).bind(name).fetch_optional(&mut **tx).await?
+            });
+            Ok(row)
+        };
+        let row = self.within(reading).await?;
         Ok(
             row.map_or_else(Checkpoint::default, |(position, event_id, note)| Checkpoint {
                 cursor: Cursor {
@@ -77,8 +81,11 @@ impl Derived {
     /// # Errors
     /// As [`Derived::advance`].
     pub async fn save(&self, name: &str, from: &Cursor, to: &Checkpoint) -> Result<(), DerivedError> {
-        let mut tx = self.begin().await?;
-        Self::advance(&mut tx, name, from, to).await?;
-        tx.commit().await
+        self.within(async {
+            let mut tx = self.begin().await?;
+            Self::advance(&mut tx, name, from, to).await?;
+            tx.commit().await
+        })
+        .await
     }
 }

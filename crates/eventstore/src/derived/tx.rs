@@ -1,12 +1,19 @@
 //! Transactions over derived tables.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
+use tokio::time::timeout;
 
 use super::Derived;
 use crate::{DerivedError, Fault, fault::Backoff, pools::Pool};
 
 /// How often a transaction is begun anew where the connection was dead already.
 const ATTEMPTS: u32 = 4;
+
+/// What is done in one transaction takes no longer where the server answers: it gives up a statement after 5 s, and a
+/// connection is waited for four times for 2 s.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A transaction, in which tables are named without their schema. Dropped without a commit it is rolled back.
 pub enum Tx {
@@ -43,7 +50,31 @@ const READ: Begin = Begin {
 };
 
 impl Derived {
-    /// Begins a transaction that writes. There is one at a time in a process: keep it short.
+    /// Bounds what is done in one transaction: a server that fell silent would be waited for until the kernel gives it up,
+    /// which takes a quarter of an hour. A file always answers. What is handed in is moved to the heap: it is large, and
+    /// would be in every future that waits for it.
+    ///
+    /// # Errors
+    /// Those of `transaction`, or that the database did not answer in time: whether it was done is unknown.
+    pub fn within<'a, T: 'a>(
+        &'a self,
+        transaction: impl Future<Output = Result<T, DerivedError>> + Send + 'a,
+    ) -> impl Future<Output = Result<T, DerivedError>> + Send + 'a {
+        let transaction = Box::pin(transaction);
+        async move {
+            if let Pool::Sqlite(_) = self.writer {
+                return transaction.await;
+            }
+            timeout(PATIENCE, transaction).await.unwrap_or_else(|_| {
+                let fault = Fault::timed_out();
+                self.health.failed(&fault);
+                Err(fault.into())
+            })
+        }
+    }
+
+    /// Begins a transaction that writes. There is one at a time in a process: keep it short, and [within](Self::within)
+    /// bounds.
     ///
     /// # Errors
     /// The database does not answer.

@@ -7,22 +7,25 @@
 //! that appends.
 
 use std::{
+    io,
     str::FromStr,
     time::{Duration, Instant},
 };
 
 use sqlx::{
-    ConnectOptions, Executor, PgConnection, PgPool,
+    ConnectOptions, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 
-use super::in_time;
+use super::{TIMEOUT, in_time};
 use crate::{Fault, OpenError, fault::Backoff};
 
 /// How long a server that is not there may take to come up when a process starts.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What every connection sets: no statement and no lock may keep others waiting, and a dead peer is noticed.
+/// What every connection sets: no statement and no lock may keep others waiting, and the server notices a dead client. A
+/// dead server is noticed by [`in_time`].
 const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; \
      SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed'; \
      SET jit = off; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_user_timeout = '10s'";
@@ -88,10 +91,19 @@ pub(crate) async fn patiently_connect(options: &PgConnectOptions, usage: Use) ->
 pub(crate) fn pool(options: PgConnectOptions, usage: Use, connections: u32) -> PgPool {
     PgPoolOptions::new()
         .after_connect(move |connection, _| Box::pin(set_up(connection, usage)))
+        .after_release(|connection, _| Box::pin(still_answers(connection)))
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(2))
         .test_before_acquire(false)
         .connect_lazy_with(options)
+}
+
+/// Asks a connection that is given back, perhaps in the middle of a statement whose answer never comes: the pool would wait
+/// for that for as long as the kernel does, a quarter of an hour, and lend nothing in its place.
+async fn still_answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let answer = timeout(TIMEOUT, connection.ping()).await;
+    answer.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
+    Ok(true)
 }
 
 /// Refuses a server that acknowledges what it may lose.

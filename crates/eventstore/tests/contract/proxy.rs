@@ -1,8 +1,11 @@
-//! A TCP proxy before PostgreSQL that can swallow an answer and cut the connection.
+//! A TCP proxy before PostgreSQL that can swallow an answer and cut the connection, or fall silent.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use sqlx::postgres::PgConnectOptions;
@@ -10,6 +13,7 @@ use tiffin_eventstore::{Config, DatabaseUrl};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::JoinHandle,
 };
 
@@ -25,6 +29,8 @@ struct Rule {
     /// A connection whose client sends this gets no answer.
     marker: Mutex<Vec<u8>>,
     left: AtomicUsize,
+    /// Notified: over the connections that there are nothing is carried any more, and none of them ends.
+    silence: Notify,
 }
 
 impl Proxy {
@@ -63,6 +69,11 @@ impl Proxy {
         self.rule.left.store(times, Ordering::SeqCst);
     }
 
+    /// The server is gone without a word; whoever connects anew finds another one in its place.
+    pub(crate) fn fall_silent(&self) {
+        self.rule.silence.notify_waiters();
+    }
+
     pub(crate) fn left(&self) -> usize {
         self.rule.left.load(Ordering::SeqCst)
     }
@@ -88,8 +99,10 @@ impl Rule {
 
 async fn carry(mut client: TcpStream, mut server: TcpStream, rule: &Rule) -> std::io::Result<()> {
     let (mut sent, mut answered) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    let mut silence = pin!(rule.silence.notified());
     loop {
         tokio::select! {
+            () = &mut silence => std::future::pending::<()>().await,
             count = client.read(&mut sent) => {
                 let count = count?;
                 if count == 0 {

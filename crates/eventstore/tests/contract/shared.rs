@@ -146,6 +146,38 @@ async fn an_append_whose_answer_is_lost_after_the_commit_is_written_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_fell_silent_is_left_for_the_one_in_its_place() {
+    let world = World::postgres().await;
+    world.store().await.close().await;
+    let proxy = Proxy::to(&world.url()).await;
+    let store = EventStore::open(proxy.config()).await.unwrap();
+    let derived = derived(&world, &store).await;
+    grow(&store, "s", 1).await;
+    derived.save("index", &Cursor::START, &at(1)).await.unwrap();
+    // Every connection of every pool is in use once.
+    join_all((0..8).map(|_| store.read_after(Cursor::START, 9))).await;
+    join_all((0..8).map(|_| derived.checkpoint("index"))).await;
+    proxy.fall_silent();
+    let goes_on = async {
+        let appending = grow(&store, "t", 1);
+        let reading = async {
+            eventually!(within Duration::from_mins(1), store.read_after(Cursor::START, 9).await.is_ok(), |done| *done);
+        };
+        let looking = async {
+            eventually!(within Duration::from_mins(1), derived.checkpoint("index").await.is_ok(), |done| *done);
+        };
+        let saving = async {
+            let save = async || derived.save("index", &at(1).cursor, &at(2)).await;
+            eventually!(within Duration::from_mins(1), save().await.is_ok(), |done| *done);
+        };
+        tokio::join!(appending, reading, looking, saving);
+    };
+    timeout(Duration::from_mins(2), goes_on).await.unwrap();
+    assert_eq!(whole_log(&store).await.len(), 2);
+    assert_eq!(derived.checkpoint("index").await.unwrap(), at(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_is_opened_though_the_connection_is_cut_at_any_step() {
     let world = World::postgres().await;
     grow(&world.store().await, "s", 1).await;

@@ -49,9 +49,13 @@ impl Tables {
     /// Which generations there are.
     pub(crate) async fn generations(&self) -> Result<Generations, DerivedError> {
         const SQL: &str = "SELECT live, building FROM lists WHERE name = 'orders'";
-        let mut tx = self.derived.read().await?;
-        let (live, building): (i32, Option<i32>) =
-            either!(&mut tx, tx => sqlx::query_as(SQL).fetch_one(&mut **tx).await)?;
+        let reading = async {
+            let row: (i32, Option<i32>) = either!(&mut self.derived.read().await?, tx => {
+                sqlx::query_as(SQL).fetch_one(&mut **tx).await?
+            });
+            Ok(row)
+        };
+        let (live, building) = self.derived.within(reading).await?;
         Ok(Generations {
             live: Generation(live),
             building: building.map(Generation),
@@ -61,10 +65,13 @@ impl Tables {
     /// Wants a new generation to be built; the one that is being built already, if there is one.
     pub(crate) async fn begin_building(&self) -> Result<Generation, DerivedError> {
         const SQL: &str = "UPDATE lists SET building = COALESCE(building, live + 1) WHERE name = 'orders' RETURNING building";
-        let mut tx = self.derived.begin().await?;
-        let building = either!(&mut tx, tx => sqlx::query_scalar(SQL).fetch_one(&mut **tx).await)?;
-        tx.commit().await?;
-        Ok(Generation(building))
+        let beginning = async {
+            let mut tx = self.derived.begin().await?;
+            let building = either!(&mut tx, tx => sqlx::query_scalar(SQL).fetch_one(&mut **tx).await)?;
+            tx.commit().await?;
+            Ok(Generation(building))
+        };
+        self.derived.within(beginning).await
     }
 
     /// Moves the generation that is being built on, as [`Tables::advance`] does, and serves it in place of the one
@@ -78,32 +85,33 @@ impl Tables {
     ) -> Result<bool, DerivedError> {
         const SQL: &str = "UPDATE lists SET live = building, building = NULL WHERE name = 'orders' AND building = $1 \
              AND NOT EXISTS (SELECT * FROM checkpoints WHERE name = 'orders-' || live AND position > $2)";
-        let mut tx = self.write(generation, rows).await?;
-        if to != *from {
-            let note = bytes::Bytes::new();
-            Derived::advance(
-                &mut tx,
-                &generation.name(),
-                from,
-                &Checkpoint { cursor: to, note },
-            )
-            .await?;
-        }
-        let replaced = either!(&mut tx, tx => {
-            let replace = sqlx::query(SQL).bind(generation.0).bind(super::number(to.position));
-            replace.execute(&mut **tx).await?.rows_affected()
-        });
-        tx.commit().await?;
-        Ok(replaced == 1)
+        let last = self.write_all_but_last(generation, rows).await?;
+        let replacing = async {
+            let mut tx = self.write(generation, last).await?;
+            if to != *from {
+                let (cursor, note) = (to, bytes::Bytes::new());
+                Derived::advance(&mut tx, &generation.name(), from, &Checkpoint { cursor, note }).await?;
+            }
+            let replaced = either!(&mut tx, tx => {
+                let replace = sqlx::query(SQL).bind(generation.0).bind(super::number(to.position));
+                replace.execute(&mut **tx).await?.rows_affected()
+            });
+            tx.commit().await?;
+            Ok(replaced == 1)
+        };
+        self.derived.within(replacing).await
     }
 
     /// Serves a new generation, which is empty, in place of all there are.
     pub(crate) async fn begin_anew(&self) -> Result<(), DerivedError> {
         const SQL: &str =
             "UPDATE lists SET live = COALESCE(building, live) + 1, building = NULL WHERE name = 'orders'";
-        let mut tx = self.derived.begin().await?;
-        either!(&mut tx, tx => tx.execute(SQL).await.map(drop))?;
-        tx.commit().await
+        let beginning = async {
+            let mut tx = self.derived.begin().await?;
+            either!(&mut tx, tx => tx.execute(SQL).await.map(drop))?;
+            tx.commit().await
+        };
+        self.derived.within(beginning).await
     }
 
     /// Deletes what obsolete generations have left, in small transactions.
@@ -124,25 +132,30 @@ impl Tables {
              WHERE generation < (SELECT live FROM lists WHERE name = 'orders') ORDER BY generation, number LIMIT 1";
         const LAST: &str =
             "SELECT number FROM orders WHERE generation = $1 ORDER BY generation DESC, number DESC LIMIT 1";
-        let mut tx = self.derived.read().await?;
-        either!(&mut tx, tx => {
-            let Some((generation, first)) = sqlx::query_as(FIRST).fetch_optional(&mut **tx).await? else {
-                return Ok(None);
-            };
-            let last = sqlx::query_scalar(LAST).bind(generation).fetch_one(&mut **tx).await?;
-            Ok(Some((Generation(generation), first, last)))
-        })
+        let looking = async {
+            either!(&mut self.derived.read().await?, tx => {
+                let Some((generation, first)) = sqlx::query_as(FIRST).fetch_optional(&mut **tx).await? else {
+                    return Ok(None);
+                };
+                let last = sqlx::query_scalar(LAST).bind(generation).fetch_one(&mut **tx).await?;
+                Ok(Some((Generation(generation), first, last)))
+            })
+        };
+        self.derived.within(looking).await
     }
 
     async fn delete(&self, generation: Generation, low: i64, high: i64) -> Result<(), DerivedError> {
         const ROWS: &str = "DELETE FROM orders WHERE generation = $1 AND number >= $2 AND number < $3";
         const CHECKPOINT: &str = "DELETE FROM checkpoints WHERE name = $1";
-        let mut tx = self.derived.begin().await?;
-        either!(&mut tx, tx => {
-            // Whoever still follows it is fenced off.
-            sqlx::query(CHECKPOINT).bind(generation.name()).execute(&mut **tx).await?;
-            sqlx::query(ROWS).bind(generation.0).bind(low).bind(high).execute(&mut **tx).await?;
-        });
-        tx.commit().await
+        let deleting = async {
+            let mut tx = self.derived.begin().await?;
+            either!(&mut tx, tx => {
+                // Whoever still follows it is fenced off.
+                sqlx::query(CHECKPOINT).bind(generation.name()).execute(&mut **tx).await?;
+                sqlx::query(ROWS).bind(generation.0).bind(low).bind(high).execute(&mut **tx).await?;
+            });
+            tx.commit().await
+        };
+        self.derived.within(deleting).await
     }
 }
