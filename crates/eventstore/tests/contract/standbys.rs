@@ -103,6 +103,13 @@ async fn a_database_that_only_reads_refuses_to_write_until_it_writes_however_oft
         let set = format!("ALTER SYSTEM SET default_transaction_read_only = {yes}");
         postgres.execute(None, set).await;
         postgres.execute(None, "SELECT pg_reload_conf()".to_owned()).await;
+        // By the time that a new connection knows of it, the others have been told.
+        let set = async || {
+            postgres
+                .execute(None, "SHOW default_transaction_read_only".to_owned())
+                .await
+        };
+        eventually!(set().await, |set| set.trim() == yes);
     };
     only_read("on").await;
     let appending = tokio::spawn({
