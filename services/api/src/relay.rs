@@ -9,7 +9,7 @@ use tiffin_platform::spans;
 use tiffin_proto::{Publication, kind};
 use tiffin_trace::Tracer;
 
-/// How long new orders may gather while they come thick and fast. What follows an order (broker, saga, list) wakes a dozen
+/// How long new orders may gather while they come thick and fast. What follows an order (broker, consumer, saga) wakes a dozen
 /// threads, for many orders at a time as for one, and takes the processors from whoever places the next; no saga needs to
 /// begin sooner.
 pub(crate) const GATHER: Duration = Duration::from_millis(2);

@@ -10,11 +10,11 @@ const THICK: Duration = Duration::from_millis(1);
 /// How messages come.
 pub(super) struct Pace {
     gather: Duration,
-    /// When there were events last.
+    /// When there were events last, and how many of them had a message.
     looked: Instant,
-    /// The last time that some had a message.
-    published: Option<Instant>,
-    gathers_until: Option<Instant>,
+    messages: u32,
+    /// The last time before that at which some had one.
+    before: Option<Instant>,
 }
 
 impl Pace {
@@ -23,31 +23,31 @@ impl Pace {
         Self {
             gather,
             looked: Instant::now(),
-            published: None,
-            gathers_until: None,
+            messages: 0,
+            before: None,
         }
     }
 
     /// There are new events.
     pub(super) fn looked(&mut self) {
+        if self.messages > 0 {
+            self.before = Some(self.looked);
+        }
         self.looked = Instant::now();
+        self.messages = 0;
     }
 
-    /// So many of them had a message.
+    /// So many more of them had a message.
     pub(super) fn published(&mut self, messages: u64) {
-        if messages == 0 {
-            return;
-        }
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-        let since = self.published.replace(self.looked);
-        let is_thick = since.is_some_and(|since| self.looked - since < THICK * messages);
-        self.gathers_until = is_thick.then(|| self.looked + self.gather);
+        self.messages = self.messages.saturating_add(messages);
     }
 
     /// Lets events gather.
     pub(super) async fn rest(&self) {
-        if let Some(until) = self.gathers_until {
-            sleep_until(until).await;
+        let took = self.before.map(|before| self.looked - before);
+        if took.is_some_and(|took| took < THICK * self.messages) {
+            sleep_until(self.looked + self.gather).await;
         }
     }
 }
@@ -84,7 +84,8 @@ mod tests {
         }
         assert!(rested(&pace).await >= GATHER);
         pace.looked();
-        pace.published(4);
+        pace.published(2);
+        pace.published(2);
         assert!(rested(&pace).await >= GATHER, "4 messages in 2 ms");
         pace.looked();
         pace.published(0);

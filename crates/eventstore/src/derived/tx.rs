@@ -11,8 +11,8 @@ use crate::{DerivedError, Fault, fault::Backoff, pools::Pool};
 /// How often a transaction is begun anew where the connection was dead already.
 const ATTEMPTS: u32 = 4;
 
-/// What is done in one transaction takes no longer where the server answers: it gives up a statement after 5 s, and a
-/// connection is waited for four times for 2 s.
+/// How long what is done in one transaction may take: more than waiting for a connection (four times 2 s) and for a statement
+/// that the server then gives up (5 s). Others take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A transaction, in which tables are named without their schema. Dropped without a commit it is rolled back.
@@ -73,8 +73,8 @@ impl Derived {
         }
     }
 
-    /// Begins a transaction that writes. There is one at a time in a process: keep it short, and [within](Self::within)
-    /// bounds.
+    /// Begins a transaction that writes. There is one at a time in a process: keep it short, and within
+    /// [bounds](Self::within).
     ///
     /// # Errors
     /// The database does not answer.
@@ -82,7 +82,8 @@ impl Derived {
         self.patiently(&self.writer, &WRITE).await
     }
 
-    /// Begins a transaction that only reads, and waits for nobody who writes.
+    /// Begins a transaction that only reads, and waits for nobody who writes. Keep it within
+    /// [bounds](Self::within), too.
     ///
     /// # Errors
     /// The database does not answer.

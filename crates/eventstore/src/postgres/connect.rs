@@ -98,8 +98,8 @@ pub(crate) fn pool(options: PgConnectOptions, usage: Use, connections: u32) -> P
         .connect_lazy_with(options)
 }
 
-/// Asks a connection that is given back, perhaps in the middle of a statement whose answer never comes: the pool would wait
-/// for that for as long as the kernel does, a quarter of an hour, and lend nothing in its place.
+/// Asks a connection that is given back, perhaps in the middle of a statement whose answer never comes. The pool asks by
+/// itself, too, but waits for as long as the kernel does, a quarter of an hour, and lends nothing in its place meanwhile.
 async fn still_answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let answer = timeout(TIMEOUT, connection.ping()).await;
     answer.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
