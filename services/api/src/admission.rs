@@ -1,4 +1,4 @@
-//! Whether another order may come in: one that would wait too long is refused at once.
+//! Whether another order may come in: one that would wait too long is refused.
 
 use std::{
     fmt,
@@ -8,12 +8,18 @@ use std::{
 
 use tiffin_eventstore::{Cursor, Direction, EventStore, Position, ReadError, SubscribeError};
 use tiffin_graphql::{Error, ErrorCode};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::waiting::{Backlog, Waiting};
+use crate::{
+    places::{Place, Places},
+    waiting::{Backlog, Waiting},
+};
 
 /// How long events may gather before they are counted.
 const GATHER: Duration = Duration::from_millis(20);
+/// When to ask again where what delays is over in a moment.
+const SOON: Duration = Duration::from_secs(1);
 /// How long to wait before the log is looked at again after it could not be followed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -28,6 +34,15 @@ pub struct AdmissionLimits {
     pub taken_up_within: Duration,
     /// How many orders may wait in any case.
     pub waiting: usize,
+    /// How many orders may be in progress, not yet answered, at the least.
+    pub in_progress: usize,
+    /// More than these may be as many as are answered within this time.
+    pub answered_within: Duration,
+    /// For how long a refusal is held back. It costs nearly as much as an order, so that clients which come back at once
+    /// would take the processors from those who were let in.
+    pub hold: Duration,
+    /// How many refusals are held back at a time; those above are told at once.
+    pub held: usize,
 }
 
 impl Default for AdmissionLimits {
@@ -37,6 +52,10 @@ impl Default for AdmissionLimits {
             waiting_age: Duration::from_secs(5),
             taken_up_within: Duration::from_secs(5),
             waiting: 100_000,
+            in_progress: 1_024,
+            answered_within: Duration::from_millis(125),
+            hold: Duration::from_secs(3),
+            held: 4_096,
         }
     }
 }
@@ -57,7 +76,7 @@ impl AdmissionLimits {
             } else {
                 ErrorCode::Unavailable
             };
-            Some((code, Duration::from_secs(1)))
+            Some((code, SOON))
         } else if backlog.count >= self.waiting || taking_up && exceeds(backlog.oldest, self.waiting_age) {
             Some((ErrorCode::Overloaded, Duration::from_secs(5)))
         } else {
@@ -72,6 +91,8 @@ pub(crate) struct Admission {
     store: EventStore,
     limits: AdmissionLimits,
     waiting: Arc<Mutex<Waiting>>,
+    places: Arc<Places>,
+    holds: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Admission {
@@ -88,25 +109,54 @@ impl Admission {
             store,
             limits,
             waiting: Arc::default(),
+            places: Arc::new(Places::new(limits.in_progress, limits.answered_within)),
+            holds: Arc::new(Semaphore::new(limits.held)),
         }
     }
 
-    /// Lets a new order in.
+    /// Lets a new order in; it counts as in progress for as long as its place is kept.
     ///
     /// # Errors
-    /// [`ErrorCode::Overloaded`], or [`ErrorCode::Unavailable`] while the database does not answer, with the time after
-    /// which to ask again.
-    pub(crate) fn admit(&self) -> Result<(), Error> {
-        let well = self.store.trouble().is_none();
-        match self
-            .limits
-            .refusal(self.store.oldest_waiting(), well, self.backlog())
-        {
-            None => Ok(()),
-            Some((code, wait)) => Err(Error::from(code)
-                .hint("Nothing was stored. Send the same request again after retryAfterMs.")
-                .retry_after(wait)),
+    /// [`ErrorCode::Overloaded`], after a while, or [`ErrorCode::Unavailable`] while the database does not answer, with
+    /// the time after which to ask again.
+    pub(crate) async fn admit(&self) -> Result<Place<'_>, Error> {
+        match self.enter() {
+            Ok(place) => Ok(place),
+            // Apart: rare, and what it needs would count for every order that is placed.
+            Err((code, wait)) => Err(Box::pin(self.refuse(code, wait)).await),
         }
+    }
+
+    fn enter(&self) -> Result<Place<'_>, (ErrorCode, Duration)> {
+        let well = self.store.trouble().is_none();
+        let refusal = self
+            .limits
+            .refusal(self.store.oldest_waiting(), well, self.backlog());
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => self.places.take().ok_or((ErrorCode::Overloaded, SOON)),
+        }
+    }
+
+    async fn refuse(&self, code: ErrorCode, wait: Duration) -> Error {
+        if code == ErrorCode::Overloaded
+            && let Ok(_held) = self.holds.try_acquire()
+        {
+            tokio::time::sleep(self.limits.hold).await;
+        }
+        Error::from(code)
+            .hint("Nothing was stored. Send the same request again after retryAfterMs.")
+            .retry_after(wait)
+    }
+
+    /// How many orders are in progress.
+    pub(crate) fn in_progress(&self) -> usize {
+        self.places.taken()
+    }
+
+    /// How many refusals are held back.
+    pub(crate) fn held(&self) -> usize {
+        self.limits.held.saturating_sub(self.holds.available_permits())
     }
 
     /// The orders that are waiting now.
@@ -179,6 +229,10 @@ mod tests {
         waiting_age: Duration::from_secs(5),
         taken_up_within: Duration::from_secs(5),
         waiting: 3,
+        in_progress: 1,
+        answered_within: Duration::ZERO,
+        hold: Duration::ZERO,
+        held: 0,
     };
 
     fn backlog(count: usize, oldest: Option<u64>, taken_up: Option<u64>) -> Backlog {

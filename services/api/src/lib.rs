@@ -8,6 +8,7 @@ mod list;
 mod metrics;
 mod orders;
 mod place;
+mod places;
 mod relay;
 mod requests;
 mod serve;

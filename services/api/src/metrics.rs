@@ -46,7 +46,7 @@ impl Metrics {
             }
         }
         registry.register("refused", "Mutations refused, by code", self.refused.clone());
-        registry.register_collector(Box::new(Waiting(admission.clone())));
+        registry.register_collector(Box::new(Pressure(admission.clone())));
     }
 
     pub(crate) fn placed(&self, result: &Result<Created, Error>) {
@@ -74,19 +74,31 @@ impl Metrics {
     }
 }
 
-/// The backlog of orders, looked at when somebody asks.
+/// What admission goes by, looked at when somebody asks.
 #[derive(Debug)]
-struct Waiting(Admission);
+struct Pressure(Admission);
 
-impl Collector for Waiting {
+impl Collector for Pressure {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let backlog = self.0.backlog();
-        let count = ConstGauge::new(i64::try_from(backlog.count).unwrap_or(i64::MAX));
-        let help = "Orders placed and not yet taken up.";
-        count.encode(encoder.encode_descriptor("orders_waiting", help, None, count.metric_type())?)?;
+        for (name, help, count) in [
+            (
+                "orders_waiting",
+                "Orders placed and not yet taken up.",
+                backlog.count,
+            ),
+            (
+                "orders_in_progress",
+                "Orders let in and not yet answered.",
+                self.0.in_progress(),
+            ),
+            ("refusals_held", "Refusals held back for a moment.", self.0.held()),
+        ] {
+            let count = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+            count.encode(encoder.encode_descriptor(name, help, None, count.metric_type())?)?;
+        }
         let oldest = ConstGauge::new(backlog.oldest.unwrap_or_default().as_secs_f64());
-        let help =
-            "For how long the oldest of them has been waiting that none placed a minute later overtook.";
+        let help = "For how long the oldest order has been waiting that none placed a minute later overtook.";
         let unit = Some(&Unit::Seconds);
         oldest.encode(encoder.encode_descriptor("orders_waiting_oldest", help, unit, oldest.metric_type())?)
     }

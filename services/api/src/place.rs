@@ -40,7 +40,7 @@ struct Wish {
 impl Orders {
     pub(crate) async fn place(&self, caller: &Caller, order: NewOrder) -> Result<Created, Error> {
         let wish = Wish::check(&caller.principal.owner, &order).map_err(wrong)?;
-        self.admission.admit()?;
+        let _place = self.admission.admit().await?;
         let span = spans::append(&self.tracer, &self.store, caller.trace);
         span.set(spans::ORDER_ID, wish.id);
         let append = wish.append(span.context());

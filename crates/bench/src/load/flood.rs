@@ -2,7 +2,12 @@
 //!
 //! On one thread, so that the load never takes more than one core from what is measured.
 
-use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -40,7 +45,7 @@ pub(crate) struct Flooded {
     pub(crate) opened: u64,
     /// How long after it was due each was sent: the load's own share of that time.
     pub(crate) late: Histogram<u64>,
-    /// From the first to the last answer.
+    /// From the first request to the last order that was accepted.
     pub(crate) elapsed: Duration,
     /// How many were due while every connection waited for an answer, and were not sent.
     pub(crate) unsent: u64,
@@ -66,6 +71,7 @@ async fn run(client: &Client, pace: Pace) -> Result<Flooded> {
         idle: RefCell::new(idle),
         placed: RefCell::new(Placed::nothing()),
         late: RefCell::new(latencies()),
+        accepted: Cell::new(Instant::now()),
     });
     let (mut requests, mut unsent, mut due) = (JoinSet::new(), 0, 0_u32);
     let begins = |number| Duration::from_secs_f64(f64::from(number) / pace.rate);
@@ -100,7 +106,7 @@ async fn run(client: &Client, pace: Pace) -> Result<Flooded> {
     Ok(Flooded {
         placed: flood.placed.into_inner(),
         late: flood.late.into_inner(),
-        elapsed: start.elapsed(),
+        elapsed: flood.accepted.get() - start,
         opened,
         unsent,
     })
@@ -124,6 +130,8 @@ struct Flood {
     idle: RefCell<Vec<Connection>>,
     placed: RefCell<Placed>,
     late: RefCell<Histogram<u64>>,
+    /// When the last order was.
+    accepted: Cell<Instant>,
 }
 
 impl Flood {
@@ -135,6 +143,7 @@ impl Flood {
         match answer {
             Answer::Placed => {
                 note(&mut placed.latency, due.elapsed());
+                self.accepted.set(Instant::now());
                 placed.orders += 1;
             }
             Answer::Refused => placed.refused += 1,

@@ -1,6 +1,6 @@
 //! New orders are refused while too many wait; everything else goes on.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tiffin_api::{AdmissionLimits, Config};
@@ -10,10 +10,14 @@ use tiffin_testkit::{Postgres, eventually};
 use crate::harness::{Api, NO_NATS, Reply, WEB};
 
 fn limit(waiting: usize) -> Config {
-    let admission = AdmissionLimits {
+    limits(AdmissionLimits {
         waiting,
+        hold: Duration::ZERO,
         ..AdmissionLimits::default()
-    };
+    })
+}
+
+fn limits(admission: AdmissionLimits) -> Config {
     Config {
         admission,
         ..Config::default()
@@ -93,6 +97,76 @@ async fn an_order_too_many_is_refused_until_one_is_taken_up() {
     }
     assert!(placed >= 3);
     eventually!(place(&api).await, |reply| !is_refused(reply));
+}
+
+#[tokio::test]
+async fn an_order_for_which_there_is_no_place_is_refused_and_reads_go_on() {
+    let api = Api::start().await;
+    let known = api.some_order().await;
+    let full = AdmissionLimits {
+        in_progress: 0,
+        answered_within: Duration::ZERO,
+        hold: Duration::ZERO,
+        ..AdmissionLimits::default()
+    };
+    let api = api.restart_with(limits(full)).await;
+    let head = api.head().await;
+    let refused = place(&api).await;
+    assert!(is_refused(&refused));
+    assert_eq!(
+        (refused.status.as_u16(), refused.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert_eq!(api.head().await, head);
+    assert_eq!(
+        api.order(WEB, &known).await.json()["data"]["order"]["id"],
+        json!(known)
+    );
+}
+
+#[tokio::test]
+async fn a_place_is_given_back_with_every_answer() {
+    let one = AdmissionLimits {
+        in_progress: 1,
+        answered_within: Duration::ZERO,
+        ..AdmissionLimits::default()
+    };
+    let api = Api::start_with(limits(one), NO_NATS).await;
+    let key = "once-and-never-again";
+    for products in [
+        json!([{ "name": "Dal", "quantity": 1 }]),
+        json!([{ "name": "Naan", "quantity": 1 }]),
+    ] {
+        let reply = api
+            .create(WEB, json!({ "products": products, "idempotencyKey": key }))
+            .await;
+        assert!(!is_refused(&reply), "{}", reply.json());
+    }
+    api.some_order().await;
+    assert!(shows(&api.metrics(), "tiffin_api_orders_in_progress") < 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_held_back_unless_too_many_are() {
+    let full = AdmissionLimits {
+        in_progress: 0,
+        answered_within: Duration::ZERO,
+        hold: Duration::from_hours(1),
+        held: 1,
+        ..AdmissionLimits::default()
+    };
+    let api = Arc::new(Api::start_with(limits(full), NO_NATS).await);
+    let held = tokio::spawn({
+        let api = Arc::clone(&api);
+        async move { place(&api).await }
+    });
+    let holds = || shows(&api.metrics(), "tiffin_api_refusals_held");
+    eventually!(holds(), |holds| *holds > 0.0);
+    assert!(is_refused(&place(&api).await));
+    assert!(!held.is_finished());
+    // Whose client goes away is not held any longer.
+    held.abort();
+    eventually!(holds(), |holds| *holds < 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
