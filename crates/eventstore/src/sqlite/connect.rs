@@ -86,7 +86,7 @@ fn base(file: &Path) -> SqliteConnectOptions {
         .pragma("fullfsync", "ON")
         .pragma("checkpoint_fullfsync", "ON")
         .pragma("journal_size_limit", "67108864")
-        .pragma("cache_size", "-32768")
+        .pragma("cache_size", "-8192")
         .disable_statement_logging()
 }
 
