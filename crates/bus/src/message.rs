@@ -1,6 +1,6 @@
 //! Messages and the two headers by which a stream's messages are known as events of the log.
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderName, header::NATS_EXPECTED_LAST_SEQUENCE};
 use bytes::Bytes;
 use tiffin_eventstore::{Cursor, Position};
 use tiffin_trace::{Span, TraceParent};
@@ -32,8 +32,10 @@ pub struct Headers(HeaderMap);
 
 impl Headers {
     /// The first value of the header `name`.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(async_nats::HeaderValue::as_str)
+    pub fn get(&self, name: &'static str) -> Option<&str> {
+        self.0
+            .get(HeaderName::from_static(name))
+            .map(async_nats::HeaderValue::as_str)
     }
 
     /// What the message belongs to, if that is sampled.
@@ -62,25 +64,22 @@ impl From<HeaderMap> for Headers {
     }
 }
 
-/// The headers of `message` as the event at `event`.
-pub(crate) fn stamped(message: &Message, event: Cursor) -> HeaderMap {
+/// The headers of a message as the event at `event`.
+pub(crate) fn stamped(said: Vec<(&'static str, String)>, event: Cursor) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(EVENT_ID, event.event_id.to_string());
-    headers.insert(POSITION, event.position.0.to_string());
-    for (name, value) in &message.headers {
-        headers.insert(*name, value.as_str());
+    headers.insert(HeaderName::from_static(EVENT_ID), event.event_id.to_string());
+    headers.insert(HeaderName::from_static(POSITION), event.position.0.to_string());
+    for (name, value) in said {
+        headers.insert(HeaderName::from_static(name), value);
     }
     headers
 }
 
-/// The headers with which `message` is published as the event at `event`, directly after `last_sequence`.
-pub(crate) fn published(message: &Message, event: Cursor, stream: &str, last_sequence: u64) -> HeaderMap {
-    let mut headers = stamped(message, event);
-    headers.insert(async_nats::header::NATS_EXPECTED_STREAM, stream);
-    headers.insert(
-        async_nats::header::NATS_EXPECTED_LAST_SEQUENCE,
-        last_sequence.to_string(),
-    );
+/// The headers with which a message is published as the event at `event`, directly after `last_sequence`. In which stream it
+/// was stored is told by the acknowledgement, so that no header needs to say it.
+pub(crate) fn published(said: Vec<(&'static str, String)>, event: Cursor, last_sequence: u64) -> HeaderMap {
+    let mut headers = stamped(said, event);
+    headers.insert(NATS_EXPECTED_LAST_SEQUENCE, last_sequence.to_string());
     headers
 }
 
@@ -94,17 +93,11 @@ mod tests {
             position: Position(7),
             event_id: Uuid::from_u128(9),
         };
-        let message = Message {
-            subject: "order.created.1".to_owned(),
-            headers: vec![("ce-type", "order.created".to_owned())],
-            payload: Bytes::new(),
-            span: Span::default(),
-        };
-        let headers = Headers(published(&message, event, "ORDER_CREATED", 41));
+        let said = vec![("ce-type", "order.created".to_owned())];
+        let headers = Headers(published(said, event, 41));
         assert_eq!(headers.event(), Some(event));
         assert_eq!(headers.get("ce-type"), Some("order.created"));
         assert_eq!(headers.get("Nats-Expected-Last-Sequence"), Some("41"));
-        assert_eq!(headers.get("Nats-Expected-Stream"), Some("ORDER_CREATED"));
     }
 
     #[test]

@@ -106,7 +106,6 @@ fn headers(last_sequence: u64) -> HeaderMap {
     for (name, value) in HEADERS {
         headers.insert(name, value);
     }
-    headers.insert(async_nats::header::NATS_EXPECTED_STREAM, "FLOOR");
     headers.insert(
         async_nats::header::NATS_EXPECTED_LAST_SEQUENCE,
         last_sequence.to_string(),

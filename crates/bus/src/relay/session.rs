@@ -115,8 +115,7 @@ impl<'a> Session<'a> {
             }
             return Ok(());
         };
-        let stream = self.relay.config.stream.name;
-        let headers = message::published(&message, cursor, stream, window.last_sequence());
+        let headers = message::published(message.headers, cursor, window.last_sequence());
         let publish = PublishMessage::build().headers(headers).payload(message.payload);
         let jetstream = &self.relay.bus.publishing().jetstream;
         let sent = jetstream.send_publish(message.subject, publish).await;

@@ -216,7 +216,7 @@ impl Republisher {
         let batch = Uuid::now_v7().simple().to_string();
         let count = messages.len();
         for (place, (message, event)) in (1_u64..).zip(messages) {
-            let mut headers = message::stamped(&message, event);
+            let mut headers = message::stamped(message.headers, event);
             headers.insert(NUMBER, (number + place).to_string());
             headers.insert(header::NATS_BATCH_ID, batch.as_str());
             headers.insert(header::NATS_BATCH_SEQUENCE, place.to_string());
