@@ -115,6 +115,12 @@ impl Span {
         });
     }
 
+    /// Takes it back: it is not exported, whoever has it.
+    pub fn discard(self) {
+        let Some(recording) = &self.recording else { return };
+        *recording.data.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn record(&self, change: impl FnOnce(&mut SpanData)) {
         let Some(recording) = &self.recording else { return };
         let mut data = recording.data.lock().unwrap_or_else(PoisonError::into_inner);

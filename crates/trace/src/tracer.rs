@@ -150,6 +150,18 @@ mod tests {
     }
 
     #[test]
+    fn a_span_that_is_taken_back_is_not_exported() {
+        let (tracer, mut spans) = Tracer::recording(0.0, 10);
+        let parent = Some(SAMPLED.parse().unwrap());
+        let span = tracer.span(parent, SpanKind::Producer, "a publication");
+        let again = span.clone();
+        span.discard();
+        again.set("what", 7);
+        drop(again);
+        assert!(ended(&mut spans).is_empty());
+    }
+
+    #[test]
     fn what_is_not_sampled_is_not_recorded_and_hands_its_own_parent_on() {
         let (tracer, mut spans) = Tracer::recording(0.0, 10);
         for given in [Some(UNSAMPLED), None] {

@@ -4,7 +4,7 @@ use async_nats::jetstream::{
     ErrorCode,
     stream::{Info, Stream},
 };
-use tiffin_eventstore::{Checkpoint, Cursor, Direction, Position, ReadError};
+use tiffin_eventstore::{Checkpoint, Cursor, Direction, Position, ReadError, RecordedEvent};
 use tracing::{error, info, warn};
 
 use super::{
@@ -82,7 +82,7 @@ impl Relay {
                 if wanted == 0 || event.created_at < since {
                     return Ok(event.cursor());
                 }
-                if (self.map)(event).is_some() {
+                if self.has_message(event) {
                     wanted -= 1;
                 }
             }
@@ -168,12 +168,17 @@ impl Relay {
             cursor = last.cursor();
             next.extend(
                 page.iter()
-                    .filter(|event| (self.map)(event).is_some())
+                    .filter(|event| self.has_message(event))
                     .map(|event| event.cursor()),
             );
         }
         next.truncate(count);
         Ok(next)
+    }
+
+    fn has_message(&self, event: &RecordedEvent) -> bool {
+        // Nothing is published: the publication's span is not to be exported.
+        (self.map)(event).map(|message| message.span.discard()).is_some()
     }
 
     async fn is_in_log(&self, event: Cursor) -> Result<bool, Fault> {
