@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 use time::OffsetDateTime;
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 
 use crate::{
     Fault, OpenError, RecordedEvent, Replication,
@@ -27,6 +27,9 @@ const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::big
 
 pub(crate) struct Postgres {
     options: PgConnectOptions,
+    /// Where the log was opened. A connection belongs to the runtime in which it was made, and whoever appends may be in one
+    /// that has much else to do.
+    home: Handle,
     /// Absent until it is first needed and after a fault.
     writer: Mutex<Option<PgConnection>>,
     readers: PgPool,
@@ -40,6 +43,7 @@ impl Postgres {
         let readers = pool(options.clone(), Use::Log, 2);
         Ok(Self {
             options,
+            home: Handle::current(),
             writer: Mutex::new(Some(writer)),
             readers,
         })
@@ -47,10 +51,13 @@ impl Postgres {
 
     /// The writing connection, taken out of its place; whoever had success with it puts it back.
     async fn writer(&self, place: &mut Option<PgConnection>) -> Result<PgConnection, Fault> {
-        match place.take() {
-            Some(connection) => Ok(connection),
-            None => connect::connect(&self.options, Use::Log).await,
+        if let Some(connection) = place.take() {
+            return Ok(connection);
         }
+        let options = self.options.clone();
+        let connecting = async move { connect::connect(&options, Use::Log).await };
+        let connected = self.home.spawn(connecting).await;
+        connected.map_err(|_ended| sqlx::Error::WorkerCrashed)?
     }
 }
 
