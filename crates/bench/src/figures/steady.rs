@@ -36,15 +36,21 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
         appenders.run(turn).await?;
         let mut rows = engine.rows().await?;
         rows.batches_of(events_of_a_group(&registry)?);
-        let (ours, bare) = turns(&mut appenders, &mut rows, turn).await?;
+        let (ours, bare_groups) = turns(&mut appenders, &mut rows, turn).await?;
         store.close().await;
 
         let at = |histogram: &Histogram<u64>, part| count(histogram.value_at_quantile(part)) / 1e3;
-        let (median, slow, bare) = (at(&ours, 0.5), at(&ours, SLOWEST), at(&bare, SLOWEST));
+        let (median, slow, bare) = (at(&ours, 0.5), at(&ours, SLOWEST), at(&bare_groups, SLOWEST));
         let what = |what: &str| format!("{name}: {what}");
         figure.alone(what("appends, µs at p50"), median, None);
         figure.alone(what("appends, µs at p99.9"), slow, None);
+        figure.alone(what("appends, µs of the slowest"), count(ours.max()) / 1e3, None);
         figure.alone(what("bare groups, µs at p99.9"), bare, None);
+        figure.alone(
+            what("bare groups, µs of the slowest"),
+            count(bare_groups.max()) / 1e3,
+            None,
+        );
         figure.alone(
             what("p99.9, of 20 medians or 3 bare groups"),
             slow / (20.0 * median).max(3.0 * bare),
