@@ -75,8 +75,8 @@ pub(crate) fn stamped(said: Vec<(&'static str, String)>, event: Cursor) -> Heade
     headers
 }
 
-/// The headers with which a message is published as the event at `event`, directly after `last_sequence`. In which stream it
-/// was stored is told by the acknowledgement, so that no header needs to say it.
+/// The headers with which a message is published as the event at `event`, directly after `last_sequence`. That it
+/// was stored in another stream is found by its acknowledgement.
 pub(crate) fn published(said: Vec<(&'static str, String)>, event: Cursor, last_sequence: u64) -> HeaderMap {
     let mut headers = stamped(said, event);
     headers.insert(NATS_EXPECTED_LAST_SEQUENCE, last_sequence.to_string());

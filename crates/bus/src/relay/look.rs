@@ -177,8 +177,12 @@ impl Relay {
     }
 
     fn has_message(&self, event: &RecordedEvent) -> bool {
-        // Nothing is published: the publication's span is not to be exported.
-        (self.map)(event).map(|message| message.span.discard()).is_some()
+        let Some(message) = (self.map)(event) else {
+            return false;
+        };
+        // It is not published here.
+        message.span.discard();
+        true
     }
 
     async fn is_in_log(&self, event: Cursor) -> Result<bool, Fault> {

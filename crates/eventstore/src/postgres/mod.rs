@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 use time::OffsetDateTime;
 use tokio::{runtime::Handle, sync::Mutex, time::timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Fault, OpenError, RecordedEvent, Replication,
@@ -56,7 +57,7 @@ impl Postgres {
         }
         let options = self.options.clone();
         let connecting = async move { connect::connect(&options, Use::Log).await };
-        let connected = self.home.spawn(connecting).await;
+        let connected = AbortOnDropHandle::new(self.home.spawn(connecting)).await;
         connected.map_err(|_ended| sqlx::Error::WorkerCrashed)?
     }
 }
