@@ -18,8 +18,11 @@ use crate::{metrics::Metrics, saga::Runner, tables::Tables};
 /// The pause between two counts of the unfinished orders. With the second by which the index trails the log, and the moment
 /// until it is written, the count is up to 4 s old.
 const CENSUS: Duration = Duration::from_secs(2);
-/// The pause is at least so many times what the last count took: it looks at the whole index, 150 ms for 400,000 orders.
+/// The pause is so many times what the last count took, if that is more: it looks at the whole index, 150 ms for 400,000
+/// orders.
 const CENSUS_SHARE: u32 = 50;
+/// But no longer than this, since what is counted warns somebody.
+const CENSUS_LONGEST: Duration = Duration::from_secs(30);
 /// The pause after a fault of the database.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -57,10 +60,12 @@ impl Wakeups {
         loop {
             let begun = Instant::now();
             match self.tables.census().await {
-                Ok(census) => self.metrics.census(&census, self.store.now()),
+                Ok(census) => {
+                    self.metrics.census(&census, self.store.now());
+                    tokio::time::sleep(until_next_census(begun.elapsed())).await;
+                }
                 Err(error) => self.rest("unfinished orders could not be counted", &error).await,
             }
-            tokio::time::sleep(CENSUS.max(begun.elapsed() * CENSUS_SHARE)).await;
         }
     }
 
@@ -76,4 +81,9 @@ impl Wakeups {
     fn ago(&self, time: Duration) -> OffsetDateTime {
         self.store.now() - time
     }
+}
+
+/// The pause after a census that took so long.
+fn until_next_census(took: Duration) -> Duration {
+    (took * CENSUS_SHARE).clamp(CENSUS, CENSUS_LONGEST)
 }

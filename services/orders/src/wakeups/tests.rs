@@ -16,7 +16,7 @@ use tiffin_trace::Tracer;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Wakeups, trail::entry};
+use super::{CENSUS, CENSUS_LONGEST, Wakeups, trail::entry, until_next_census};
 use crate::{
     Config,
     metrics::Metrics,
@@ -314,4 +314,14 @@ async fn a_right_index_is_left_alone(world: World) {
     world.tables().repair(entry(&open).unwrap()).await.unwrap();
     world.sweep().await;
     assert_eq!(world.repairs(), 0);
+}
+
+#[test]
+fn a_census_that_takes_long_is_taken_seldom_but_within_half_a_minute() {
+    assert_eq!(until_next_census(Duration::from_millis(3)), CENSUS);
+    assert_eq!(
+        until_next_census(Duration::from_millis(100)),
+        Duration::from_secs(5)
+    );
+    assert_eq!(until_next_census(Duration::from_secs(20)), CENSUS_LONGEST);
 }
