@@ -45,7 +45,7 @@ pub(crate) struct Flooded {
     pub(crate) opened: u64,
     /// How long after it was due each was sent: the load's own share of that time.
     pub(crate) late: Histogram<u64>,
-    /// From the first request to the last order that was accepted.
+    /// From the first request to the last order that was accepted, and the load's time at the least.
     pub(crate) elapsed: Duration,
     /// How many were due while every connection waited for an answer, and were not sent.
     pub(crate) unsent: u64,
@@ -106,7 +106,7 @@ async fn run(client: &Client, pace: Pace) -> Result<Flooded> {
     Ok(Flooded {
         placed: flood.placed.into_inner(),
         late: flood.late.into_inner(),
-        elapsed: flood.accepted.get() - start,
+        elapsed: (flood.accepted.get() - start).max(pace.time),
         opened,
         unsent,
     })
@@ -130,7 +130,7 @@ struct Flood {
     idle: RefCell<Vec<Connection>>,
     placed: RefCell<Placed>,
     late: RefCell<Histogram<u64>>,
-    /// When the last order was.
+    /// When the last order was accepted.
     accepted: Cell<Instant>,
 }
 
