@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    places::{Place, Places},
+    slots::{Slot, Slots},
     waiting::{Backlog, Waiting},
 };
 
@@ -34,15 +34,15 @@ pub struct AdmissionLimits {
     pub taken_up_within: Duration,
     /// How many orders may wait in any case.
     pub waiting: usize,
-    /// How many orders may be in progress, not yet answered, at the least.
+    /// How many orders may be in progress, not yet answered, in any case.
     pub in_progress: usize,
-    /// More than these may be as many as are answered within this time.
+    /// As many as are answered within this time may be in progress where that is more.
     pub answered_within: Duration,
-    /// For how long a refusal is held back. It costs nearly as much as an order, so that clients which come back at once
-    /// would take the processors from those who were let in.
-    pub hold: Duration,
-    /// How many refusals are held back at a time; those above are told at once.
-    pub held: usize,
+    /// For how long it is held back that no more may be in progress. That costs a third of what an order does, so that
+    /// clients which come back at once would take the processors from the orders in progress.
+    pub hold_for: Duration,
+    /// How many are held back at a time; those above are told at once.
+    pub held_at_most: usize,
 }
 
 impl Default for AdmissionLimits {
@@ -54,13 +54,22 @@ impl Default for AdmissionLimits {
             waiting: 100_000,
             in_progress: 1_024,
             answered_within: Duration::from_millis(125),
-            hold: Duration::from_secs(3),
-            held: 4_096,
+            hold_for: Duration::from_millis(2_500),
+            held_at_most: 4_096,
         }
     }
 }
 
 impl AdmissionLimits {
+    /// The same, but a refusal is held back for half of what a request may take at the most: the transport would answer in
+    /// its place otherwise, and could not say that nothing was stored.
+    pub(crate) fn within(self, request: Duration) -> Self {
+        Self {
+            hold_for: self.hold_for.min(request / 2),
+            ..self
+        }
+    }
+
     /// What refuses a new order, if anything, and the time after which to ask again. `well`: the database answers.
     fn refusal(
         &self,
@@ -91,8 +100,9 @@ pub(crate) struct Admission {
     store: EventStore,
     limits: AdmissionLimits,
     waiting: Arc<Mutex<Waiting>>,
-    places: Arc<Places>,
+    slots: Arc<Slots>,
     holds: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 impl fmt::Debug for Admission {
@@ -104,59 +114,56 @@ impl fmt::Debug for Admission {
 }
 
 impl Admission {
-    pub(crate) fn new(store: EventStore, limits: AdmissionLimits) -> Self {
+    /// Nobody is held back any longer from `stop` on.
+    pub(crate) fn new(store: EventStore, limits: AdmissionLimits, stop: CancellationToken) -> Self {
         Self {
             store,
             limits,
             waiting: Arc::default(),
-            places: Arc::new(Places::new(limits.in_progress, limits.answered_within)),
-            holds: Arc::new(Semaphore::new(limits.held)),
+            slots: Arc::new(Slots::new(limits.in_progress, limits.answered_within)),
+            holds: Arc::new(Semaphore::new(limits.held_at_most)),
+            stop,
         }
     }
 
-    /// Lets a new order in; it counts as in progress for as long as its place is kept.
+    /// Lets a new order in; it is in progress for as long as its slot is kept.
     ///
     /// # Errors
-    /// [`ErrorCode::Overloaded`], after a while, or [`ErrorCode::Unavailable`] while the database does not answer, with
-    /// the time after which to ask again.
-    pub(crate) async fn admit(&self) -> Result<Place<'_>, Error> {
-        match self.enter() {
-            Ok(place) => Ok(place),
-            // Apart: rare, and what it needs would count for every order that is placed.
-            Err((code, wait)) => Err(Box::pin(self.refuse(code, wait)).await),
-        }
-    }
-
-    fn enter(&self) -> Result<Place<'_>, (ErrorCode, Duration)> {
+    /// [`ErrorCode::Overloaded`], or [`ErrorCode::Unavailable`] while the database does not answer, with the time after
+    /// which to ask again; where there is no slot, after a while.
+    pub(crate) async fn admit(&self) -> Result<Slot<'_>, Error> {
         let well = self.store.trouble().is_none();
-        let refusal = self
+        if let Some((code, wait)) = self
             .limits
-            .refusal(self.store.oldest_waiting(), well, self.backlog());
-        match refusal {
-            Some(refusal) => Err(refusal),
-            None => self.places.take().ok_or((ErrorCode::Overloaded, SOON)),
-        }
-    }
-
-    async fn refuse(&self, code: ErrorCode, wait: Duration) -> Error {
-        if code == ErrorCode::Overloaded
-            && let Ok(_held) = self.holds.try_acquire()
+            .refusal(self.store.oldest_waiting(), well, self.backlog())
         {
-            tokio::time::sleep(self.limits.hold).await;
+            return Err(refusal(code, wait));
         }
-        Error::from(code)
-            .hint("Nothing was stored. Send the same request again after retryAfterMs.")
-            .retry_after(wait)
+        match self.slots.take() {
+            Some(slot) => Ok(slot),
+            // Apart: rare, and what it needs would count for every order that is placed.
+            None => Err(Box::pin(self.hold_back()).await),
+        }
     }
 
-    /// How many orders are in progress.
-    pub(crate) fn in_progress(&self) -> usize {
-        self.places.taken()
+    async fn hold_back(&self) -> Error {
+        if let Ok(_held) = self.holds.try_acquire() {
+            let holding = tokio::time::sleep(self.limits.hold_for);
+            self.stop.run_until_cancelled(holding).await;
+        }
+        refusal(ErrorCode::Overloaded, SOON)
+    }
+
+    /// How many orders are in progress, and how many may be.
+    pub(crate) fn in_progress(&self) -> (usize, usize) {
+        self.slots.taken()
     }
 
     /// How many refusals are held back.
     pub(crate) fn held(&self) -> usize {
-        self.limits.held.saturating_sub(self.holds.available_permits())
+        self.limits
+            .held_at_most
+            .saturating_sub(self.holds.available_permits())
     }
 
     /// The orders that are waiting now.
@@ -165,9 +172,9 @@ impl Admission {
         self.waiting().backlog(now)
     }
 
-    /// Follows the log until `stop`. It begins as far back as there can be orders that count: with nobody taking
+    /// Follows the log until the service stops. It begins as far back as there can be orders that count: with nobody taking
     /// orders up, the log grows by little else than the orders that wait.
-    pub(crate) async fn follow(self, stop: CancellationToken) {
+    pub(crate) async fn follow(self) {
         let following = async {
             loop {
                 match self.start().await {
@@ -179,7 +186,7 @@ impl Admission {
                 }
             }
         };
-        stop.run_until_cancelled(following).await;
+        self.stop.run_until_cancelled(following).await;
     }
 
     /// Returns when the log was replaced, or the store closed.
@@ -220,6 +227,12 @@ impl Admission {
     }
 }
 
+fn refusal(code: ErrorCode, wait: Duration) -> Error {
+    Error::from(code)
+        .hint("Nothing was stored. Send the same request again after retryAfterMs.")
+        .retry_after(wait)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,8 +244,8 @@ mod tests {
         waiting: 3,
         in_progress: 1,
         answered_within: Duration::ZERO,
-        hold: Duration::ZERO,
-        held: 0,
+        hold_for: Duration::ZERO,
+        held_at_most: 0,
     };
 
     fn backlog(count: usize, oldest: Option<u64>, taken_up: Option<u64>) -> Backlog {

@@ -81,6 +81,7 @@ struct Pressure(Admission);
 impl Collector for Pressure {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let backlog = self.0.backlog();
+        let (in_progress, limit) = self.0.in_progress();
         for (name, help, count) in [
             (
                 "orders_waiting",
@@ -89,10 +90,19 @@ impl Collector for Pressure {
             ),
             (
                 "orders_in_progress",
-                "Orders let in and not yet answered.",
-                self.0.in_progress(),
+                "Orders admitted and not yet answered.",
+                in_progress,
             ),
-            ("refusals_held", "Refusals held back for a moment.", self.0.held()),
+            (
+                "orders_in_progress_limit",
+                "As many may be in progress; above that new ones are refused.",
+                limit,
+            ),
+            (
+                "refusals_held",
+                "Refusals held back because as many are in progress as may be.",
+                self.0.held(),
+            ),
         ] {
             let count = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
             count.encode(encoder.encode_descriptor(name, help, None, count.metric_type())?)?;

@@ -40,7 +40,15 @@ struct Wish {
 impl Orders {
     pub(crate) async fn place(&self, caller: &Caller, order: NewOrder) -> Result<Created, Error> {
         let wish = Wish::check(&caller.principal.owner, &order).map_err(wrong)?;
-        let _place = self.admission.admit().await?;
+        let slot = self.admission.admit().await?;
+        let created = self.fulfil(caller, wish).await;
+        if created.is_ok() {
+            slot.answered();
+        }
+        created
+    }
+
+    async fn fulfil(&self, caller: &Caller, wish: Wish) -> Result<Created, Error> {
         let span = spans::append(&self.tracer, &self.store, caller.trace);
         span.set(spans::ORDER_ID, wish.id);
         let append = wish.append(span.context());

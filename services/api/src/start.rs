@@ -98,8 +98,9 @@ pub async fn start(
     let relaying = relay.gathering(relay::GATHER).run(lifecycle.soft.clone());
     lifecycle.spawn("relay of order.created", relaying);
 
-    let admission = Admission::new(store.clone(), config.admission);
-    lifecycle.spawn("admission", admission.clone().follow(lifecycle.soft.clone()));
+    let limits = config.admission.within(config.transport.request_timeout);
+    let admission = Admission::new(store.clone(), limits, lifecycle.soft.clone());
+    lifecycle.spawn("admission", admission.clone().follow());
 
     let metrics = Metrics::default();
     metrics.register(registry, &admission);

@@ -158,6 +158,11 @@ impl Api {
         self.store.close().await;
     }
 
+    /// Tells it to stop, and does not wait for that.
+    pub(crate) fn begin_to_stop(&self) {
+        self.lifecycle.soft.cancel();
+    }
+
     /// Sends a request as it is.
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();

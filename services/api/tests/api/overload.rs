@@ -1,6 +1,9 @@
 //! New orders are refused while too many wait; everything else goes on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use tiffin_api::{AdmissionLimits, Config};
@@ -12,7 +15,7 @@ use crate::harness::{Api, NO_NATS, Reply, WEB};
 fn limit(waiting: usize) -> Config {
     limits(AdmissionLimits {
         waiting,
-        hold: Duration::ZERO,
+        hold_for: Duration::ZERO,
         ..AdmissionLimits::default()
     })
 }
@@ -99,17 +102,21 @@ async fn an_order_too_many_is_refused_until_one_is_taken_up() {
     eventually!(place(&api).await, |reply| !is_refused(reply));
 }
 
+/// As many orders in progress and no more, whatever was answered before.
+fn only(in_progress: usize) -> AdmissionLimits {
+    AdmissionLimits {
+        in_progress,
+        answered_within: Duration::ZERO,
+        hold_for: Duration::ZERO,
+        ..AdmissionLimits::default()
+    }
+}
+
 #[tokio::test]
-async fn an_order_for_which_there_is_no_place_is_refused_and_reads_go_on() {
+async fn an_order_that_would_be_one_too_many_in_progress_is_refused_and_reads_go_on() {
     let api = Api::start().await;
     let known = api.some_order().await;
-    let full = AdmissionLimits {
-        in_progress: 0,
-        answered_within: Duration::ZERO,
-        hold: Duration::ZERO,
-        ..AdmissionLimits::default()
-    };
-    let api = api.restart_with(limits(full)).await;
+    let api = api.restart_with(limits(only(0))).await;
     let head = api.head().await;
     let refused = place(&api).await;
     assert!(is_refused(&refused));
@@ -124,38 +131,74 @@ async fn an_order_for_which_there_is_no_place_is_refused_and_reads_go_on() {
     );
 }
 
-#[tokio::test]
-async fn a_place_is_given_back_with_every_answer() {
-    let one = AdmissionLimits {
-        in_progress: 1,
-        answered_within: Duration::ZERO,
-        ..AdmissionLimits::default()
+#[tokio::test(flavor = "multi_thread")]
+async fn while_one_order_waits_for_its_commit_the_next_is_refused() {
+    let server = Postgres::shared().await;
+    let database = server.database().await;
+    let patient = AdmissionLimits {
+        write_age: Duration::MAX,
+        ..only(1)
     };
-    let api = Api::start_with(limits(one), NO_NATS).await;
-    let key = "once-and-never-again";
-    for products in [
-        json!([{ "name": "Dal", "quantity": 1 }]),
-        json!([{ "name": "Naan", "quantity": 1 }]),
-    ] {
-        let reply = api
-            .create(WEB, json!({ "products": products, "idempotencyKey": key }))
-            .await;
-        assert!(!is_refused(&reply), "{}", reply.json());
-    }
+    let url = database.url.parse().unwrap();
+    let api = Arc::new(Api::start_on(url, limits(patient), NO_NATS).await);
     api.some_order().await;
+    let in_progress = || shows(&api.metrics(), "tiffin_api_orders_in_progress");
+    // Whoever commits takes this lock, so that for a while nobody can.
+    let name = database.name.clone();
+    let lock = "SELECT pg_advisory_xact_lock(8388345983984919401), pg_sleep(1)";
+    let locking = tokio::spawn(async move { server.execute(Some(&name), lock.to_owned()).await });
+    let is_locked = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid \
+                     WHERE locktype = 'advisory' AND granted AND datname = current_database()";
+    eventually!(
+        server.execute(Some(&database.name), is_locked.to_owned()).await,
+        |count: &String| count.trim() == "1"
+    );
+    let waiting = tokio::spawn({
+        let api = Arc::clone(&api);
+        async move { place(&api).await }
+    });
+    eventually!(in_progress(), |count| *count > 0.0);
+    assert!(is_refused(&place(&api).await));
+    assert!(!is_refused(&waiting.await.unwrap()));
+    assert!(in_progress() < 1.0);
+    assert!(!is_refused(&place(&api).await));
+    locking.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_order_is_in_progress_until_it_is_answered_whatever_the_answer() {
+    let api = Api::start_with(limits(only(1)), NO_NATS).await;
+    for name in ["Dal", "Dal", "Naan"] {
+        let input = json!({
+            "products": [{ "name": name, "quantity": 1 }],
+            "idempotencyKey": "once-and-never-again",
+        });
+        let reply = api.create(WEB, input).await;
+        assert_eq!(
+            says(&reply, "IDEMPOTENCY_KEY_REUSED"),
+            name == "Naan",
+            "{}",
+            reply.json()
+        );
+        assert!(!is_refused(&reply));
+    }
     assert!(shows(&api.metrics(), "tiffin_api_orders_in_progress") < 1.0);
+}
+
+/// Refuses every order, and holds one refusal back for longer than a test lasts.
+fn holding() -> Config {
+    let mut config = limits(AdmissionLimits {
+        hold_for: Duration::from_hours(1),
+        held_at_most: 1,
+        ..only(0)
+    });
+    config.transport.request_timeout = Duration::from_hours(2);
+    config
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_held_back_unless_too_many_are() {
-    let full = AdmissionLimits {
-        in_progress: 0,
-        answered_within: Duration::ZERO,
-        hold: Duration::from_hours(1),
-        held: 1,
-        ..AdmissionLimits::default()
-    };
-    let api = Arc::new(Api::start_with(limits(full), NO_NATS).await);
+    let api = Arc::new(Api::start_with(holding(), NO_NATS).await);
     let held = tokio::spawn({
         let api = Arc::clone(&api);
         async move { place(&api).await }
@@ -164,9 +207,32 @@ async fn refusals_are_held_back_unless_too_many_are() {
     eventually!(holds(), |holds| *holds > 0.0);
     assert!(is_refused(&place(&api).await));
     assert!(!held.is_finished());
-    // Whose client goes away is not held any longer.
+    // The client goes away.
     held.abort();
     eventually!(holds(), |holds| *holds < 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_is_held_back_is_told_when_the_service_stops() {
+    let api = Arc::new(Api::start_with(holding(), NO_NATS).await);
+    let held = tokio::spawn({
+        let api = Arc::clone(&api);
+        async move { place(&api).await }
+    });
+    eventually!(shows(&api.metrics(), "tiffin_api_refusals_held"), |holds| *holds
+        > 0.0);
+    api.begin_to_stop();
+    assert!(is_refused(&held.await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_refusal_is_held_back_for_half_of_a_requests_time_at_most() {
+    let mut config = holding();
+    config.transport.request_timeout = Duration::from_millis(400);
+    let api = Api::start_with(config, NO_NATS).await;
+    let begun = Instant::now();
+    assert!(is_refused(&place(&api).await));
+    assert!(begun.elapsed() >= Duration::from_millis(200));
 }
 
 #[tokio::test(flavor = "multi_thread")]

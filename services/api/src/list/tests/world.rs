@@ -89,7 +89,11 @@ impl World {
         Orders {
             bus,
             list: self.tables().clone(),
-            admission: Admission::new(store.clone(), AdmissionLimits::default()),
+            admission: Admission::new(
+                store.clone(),
+                AdmissionLimits::default(),
+                CancellationToken::new(),
+            ),
             metrics: Metrics::default(),
             store,
             tracer: tiffin_trace::Tracer::silent(0.0),
