@@ -77,11 +77,14 @@ pub(crate) fn finished(mut errors: Vec<ServerError>, at_most: usize) -> Vec<Serv
 
 /// Gives a code to an error that came without: the engine's own, or a fault.
 fn classify(error: &mut ServerError) {
-    // Without a path it comes from validation; these two beginnings are the engine's for a value that a scalar or
-    // a validator refused.
-    let input = error.path.is_empty()
-        || error.message.starts_with("Failed to parse \"")
-        || error.message.starts_with("Invalid value for argument");
+    // Without a path it comes from validation; these beginnings are the engine's for a value that a scalar or a validator
+    // refused.
+    let refused = [
+        "Failed to parse \"",
+        "Expected input type \"",
+        "Invalid value for argument",
+    ];
+    let input = error.path.is_empty() || refused.iter().any(|begin| error.message.starts_with(begin));
     let code = if input {
         Code::BadUserInput
     } else {

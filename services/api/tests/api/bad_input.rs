@@ -179,6 +179,12 @@ fn lists() -> Vec<Case> {
             "BAD_USER_INPUT",
         ),
         case(
+            "a time that is a number",
+            "{ orders(filter: { createdTo: 1 }) { nodes { id } } }",
+            &json!({}),
+            "BAD_USER_INPUT",
+        ),
+        case(
             "a page of 5,000 fields",
             &too_costly,
             &json!({}),
