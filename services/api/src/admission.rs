@@ -18,8 +18,6 @@ use crate::{
 
 /// How long events may gather before they are counted.
 const GATHER: Duration = Duration::from_millis(20);
-/// When to ask again where what delays is over in a moment.
-const SOON: Duration = Duration::from_secs(1);
 /// How long to wait before the log is looked at again after it could not be followed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -28,18 +26,17 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct AdmissionLimits {
     /// How long the oldest append may have been waiting for its commit.
     pub write_age: Duration,
-    /// How long the oldest order may have been waiting for its turn while orders are being taken up.
+    /// How long orders may wait for their turn while orders are being taken up: the oldest has waited for longer, and more
+    /// wait than were taken up within this time, so that another one would.
     pub waiting_age: Duration,
-    /// Orders count as being taken up if one was within this time.
-    pub taken_up_within: Duration,
     /// How many orders may wait in any case.
     pub waiting: usize,
     /// How many orders may be in progress, not yet answered, in any case.
     pub in_progress: usize,
     /// As many as are answered within this time may be in progress where that is more.
     pub answered_within: Duration,
-    /// For how long it is held back that no more may be in progress. That costs a third of what an order does, so that
-    /// clients which come back at once would take the processors from the orders in progress.
+    /// For how long it is held back that too many wait or are in progress. A refusal costs a third of what an order does, so
+    /// that clients which come back at once would take the processors from the orders in progress.
     pub hold_for: Duration,
     /// How many are held back at a time; those above are told at once.
     pub held_at_most: usize,
@@ -50,7 +47,6 @@ impl Default for AdmissionLimits {
         Self {
             write_age: Duration::from_millis(250),
             waiting_age: Duration::from_secs(5),
-            taken_up_within: Duration::from_secs(5),
             waiting: 100_000,
             in_progress: 1_024,
             answered_within: Duration::from_millis(125),
@@ -70,27 +66,51 @@ impl AdmissionLimits {
         }
     }
 
-    /// What refuses a new order, if anything, and the time after which to ask again. `well`: the database answers.
-    fn refusal(
-        &self,
-        oldest_append: Option<Duration>,
-        well: bool,
-        backlog: Backlog,
-    ) -> Option<(ErrorCode, Duration)> {
+    /// What refuses a new order, if anything. `well`: the database answers.
+    fn refusal(&self, oldest_append: Option<Duration>, well: bool, backlog: Backlog) -> Option<Refusal> {
         let exceeds = |age: Option<Duration>, limit| age.is_some_and(|age| age > limit);
-        let taking_up = backlog.taken_up.is_some_and(|ago| ago <= self.taken_up_within);
+        let taking_up = backlog.taken_up > 0;
+        let waits_too_long = backlog.queue > backlog.taken_up && exceeds(backlog.oldest, self.waiting_age);
         if exceeds(oldest_append, self.write_age) {
-            let code = if well {
-                ErrorCode::Overloaded
-            } else {
-                ErrorCode::Unavailable
-            };
-            Some((code, SOON))
-        } else if backlog.count >= self.waiting || taking_up && exceeds(backlog.oldest, self.waiting_age) {
-            Some((ErrorCode::Overloaded, Duration::from_secs(5)))
+            Some(Refusal::Commits { well })
+        } else if backlog.count >= self.waiting || taking_up && waits_too_long {
+            Some(Refusal::Waiting)
         } else {
             None
         }
+    }
+}
+
+/// Why a new order is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Commits take too long; `well`: the database answers.
+    Commits { well: bool },
+    /// Too many orders are not taken up yet.
+    Waiting,
+    /// Too many orders are in progress.
+    InProgress,
+}
+
+impl Refusal {
+    fn code(self) -> ErrorCode {
+        match self {
+            Self::Commits { well: false } => ErrorCode::Unavailable,
+            Self::Commits { well: true } | Self::Waiting | Self::InProgress => ErrorCode::Overloaded,
+        }
+    }
+
+    /// When to ask again.
+    fn retry_after(self) -> Duration {
+        match self {
+            Self::Commits { .. } | Self::InProgress => Duration::from_secs(1),
+            Self::Waiting => Duration::from_secs(5),
+        }
+    }
+
+    /// Whether processors may be what there is too little of.
+    fn is_held_back(self) -> bool {
+        matches!(self, Self::Waiting | Self::InProgress)
     }
 }
 
@@ -127,31 +147,29 @@ impl Admission {
     }
 
     /// Lets a new order in; it is in progress for as long as its slot is kept.
-    ///
-    /// # Errors
-    /// [`ErrorCode::Overloaded`], or [`ErrorCode::Unavailable`] while the database does not answer, with the time after
-    /// which to ask again; where there is no slot, after a while.
-    pub(crate) async fn admit(&self) -> Result<Slot<'_>, Error> {
+    pub(crate) fn admit(&self) -> Result<Slot<'_>, Refusal> {
         let well = self.store.trouble().is_none();
-        if let Some((code, wait)) = self
+        match self
             .limits
             .refusal(self.store.oldest_waiting(), well, self.backlog())
         {
-            return Err(refusal(code, wait));
-        }
-        match self.slots.take() {
-            Some(slot) => Ok(slot),
-            // Apart: rare, and what it needs would count for every order that is placed.
-            None => Err(Box::pin(self.hold_back()).await),
+            None => self.slots.take().ok_or(Refusal::InProgress),
+            Some(refusal) => Err(refusal),
         }
     }
 
-    async fn hold_back(&self) -> Error {
-        if let Ok(_held) = self.holds.try_acquire() {
+    /// What a client is told of a refusal: [`ErrorCode::Overloaded`], after a while unless it is commits that take long, or
+    /// [`ErrorCode::Unavailable`].
+    pub(crate) async fn refuse(&self, refusal: Refusal) -> Error {
+        if refusal.is_held_back()
+            && let Ok(_held) = self.holds.try_acquire()
+        {
             let holding = tokio::time::sleep(self.limits.hold_for);
             self.stop.run_until_cancelled(holding).await;
         }
-        refusal(ErrorCode::Overloaded, SOON)
+        Error::from(refusal.code())
+            .hint("Nothing was stored. Send the same request again after retryAfterMs.")
+            .retry_after(refusal.retry_after())
     }
 
     /// How many orders are in progress, and how many may be.
@@ -169,7 +187,7 @@ impl Admission {
     /// The orders that are waiting now.
     pub(crate) fn backlog(&self) -> Backlog {
         let now = self.store.now();
-        self.waiting().backlog(now)
+        self.waiting().backlog(now, self.limits.waiting_age)
     }
 
     /// Follows the log until the service stops. It begins as far back as there can be orders that count: with nobody taking
@@ -227,12 +245,6 @@ impl Admission {
     }
 }
 
-fn refusal(code: ErrorCode, wait: Duration) -> Error {
-    Error::from(code)
-        .hint("Nothing was stored. Send the same request again after retryAfterMs.")
-        .retry_after(wait)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,27 +252,27 @@ mod tests {
     const LIMITS: AdmissionLimits = AdmissionLimits {
         write_age: Duration::from_millis(250),
         waiting_age: Duration::from_secs(5),
-        taken_up_within: Duration::from_secs(5),
-        waiting: 3,
+        waiting: 100,
         in_progress: 1,
         answered_within: Duration::ZERO,
         hold_for: Duration::ZERO,
         held_at_most: 0,
     };
 
-    fn backlog(count: usize, oldest: Option<u64>, taken_up: Option<u64>) -> Backlog {
+    fn backlog(queue: usize, oldest: u64, taken_up: usize) -> Backlog {
         Backlog {
-            count,
-            oldest: oldest.map(Duration::from_secs),
-            taken_up: taken_up.map(Duration::from_secs),
+            count: queue,
+            queue,
+            oldest: Some(Duration::from_secs(oldest)),
+            taken_up,
         }
     }
 
     #[test]
     fn a_short_queue_refuses_nobody() {
-        assert_eq!(LIMITS.refusal(None, true, backlog(0, None, None)), None);
+        assert_eq!(LIMITS.refusal(None, true, Backlog::default()), None);
         assert_eq!(
-            LIMITS.refusal(Some(LIMITS.write_age), true, backlog(2, Some(5), Some(0))),
+            LIMITS.refusal(Some(LIMITS.write_age), true, backlog(20, 5, 1)),
             None
         );
     }
@@ -269,9 +281,8 @@ mod tests {
     fn a_slow_disk_refuses_new_orders_and_a_database_that_is_away_says_so() {
         let stalled = Some(LIMITS.write_age + Duration::from_millis(1));
         let code = |well| {
-            LIMITS
-                .refusal(stalled, well, backlog(0, None, None))
-                .map(|it| it.0)
+            let refusal = LIMITS.refusal(stalled, well, Backlog::default());
+            refusal.map(Refusal::code)
         };
         assert_eq!(code(true), Some(ErrorCode::Overloaded));
         assert_eq!(code(false), Some(ErrorCode::Unavailable));
@@ -279,13 +290,27 @@ mod tests {
 
     #[test]
     fn old_orders_refuse_new_ones_only_while_orders_are_being_taken_up() {
-        assert!(LIMITS.refusal(None, true, backlog(1, Some(6), Some(5))).is_some());
-        assert_eq!(LIMITS.refusal(None, true, backlog(1, Some(600), Some(6))), None);
-        assert_eq!(LIMITS.refusal(None, true, backlog(1, Some(600), None)), None);
+        assert_eq!(
+            LIMITS.refusal(None, true, backlog(20, 6, 1)),
+            Some(Refusal::Waiting)
+        );
+        assert_eq!(LIMITS.refusal(None, true, backlog(20, 600, 0)), None);
+    }
+
+    #[test]
+    fn old_orders_refuse_nobody_who_would_not_wait_for_long_behind_them() {
+        assert_eq!(
+            LIMITS.refusal(None, true, backlog(21, 13, 20)),
+            Some(Refusal::Waiting)
+        );
+        assert_eq!(LIMITS.refusal(None, true, backlog(20, 13, 20)), None);
     }
 
     #[test]
     fn a_full_queue_refuses_new_orders_though_nobody_takes_them_up() {
-        assert!(LIMITS.refusal(None, true, backlog(3, Some(600), None)).is_some());
+        assert_eq!(
+            LIMITS.refusal(None, true, backlog(100, 600, 0)),
+            Some(Refusal::Waiting)
+        );
     }
 }

@@ -100,7 +100,7 @@ impl Collector for Pressure {
             ),
             (
                 "refusals_held",
-                "Refusals held back because as many are in progress as may be.",
+                "Refusals held back because as many orders wait or are in progress as may.",
                 self.0.held(),
             ),
         ] {

@@ -17,6 +17,7 @@ use tracing::field::display;
 use uuid::Uuid;
 
 use crate::{
+    admission::Refusal,
     fault,
     orders::{Orders, wrong},
     view::view,
@@ -40,7 +41,11 @@ struct Wish {
 impl Orders {
     pub(crate) async fn place(&self, caller: &Caller, order: NewOrder) -> Result<Created, Error> {
         let wish = Wish::check(&caller.principal.owner, &order).map_err(wrong)?;
-        let slot = self.admission.admit().await?;
+        let slot = match self.admission.admit() {
+            Ok(slot) => slot,
+            // Apart, as whatever is rare: what it needs would count for every order that is placed.
+            Err(refusal) => return Box::pin(self.turn_away(&wish, refusal)).await,
+        };
         let created = self.fulfil(caller, wish).await;
         if created.is_ok() {
             slot.answered();
@@ -72,8 +77,8 @@ impl Orders {
             Ok(Err(AppendError::Conflict { .. })) if wish.hash.is_some() => {
                 span.fail("conflict");
                 drop(span);
-                // Apart: rare, and what it needs would count for every order that is placed.
-                Box::pin(self.placed_before(&wish)).await
+                let known = Box::pin(self.placed_before(&wish)).await?;
+                known.ok_or_else(|| Error::from(ErrorCode::TryAgain).hint(REPEAT))
             }
             Ok(Err(error)) => {
                 span.fail("refused");
@@ -86,21 +91,31 @@ impl Orders {
         }
     }
 
-    /// The first answer again, if it was given for the same input.
-    async fn placed_before(&self, wish: &Wish) -> Result<Created, Error> {
+    /// Refuses a new order. One that is repeated is none: its answer is known.
+    async fn turn_away(&self, wish: &Wish, refusal: Refusal) -> Result<Created, Error> {
+        if wish.hash.is_some()
+            && let Some(created) = self.placed_before(wish).await?
+        {
+            return Ok(created);
+        }
+        Err(self.admission.refuse(refusal).await)
+    }
+
+    /// The first answer again, if there was one; it is for the same input or none.
+    async fn placed_before(&self, wish: &Wish) -> Result<Option<Created>, Error> {
         let events = self.events(wish.id).await?;
         let Some(first) = events.first() else {
-            return Err(Error::from(ErrorCode::TryAgain).hint(REPEAT));
+            return Ok(None);
         };
         if input_hash(first)? != wish.hash {
             return Err(Error::from(ErrorCode::IdempotencyKeyReused)
                 .hint("Use a new key for each order; repeat a request with its key unchanged.")
                 .field("input.idempotencyKey"));
         }
-        Ok(Created {
+        Ok(Some(Created {
             order: view(wish.id, &events[..1])?,
             replayed: true,
-        })
+        }))
     }
 }
 

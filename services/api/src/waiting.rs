@@ -1,7 +1,7 @@
 //! The orders that were placed and not yet taken up, as the log's tail shows them.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -20,7 +20,8 @@ pub(crate) struct Waiting {
     placed: BTreeMap<Position, OffsetDateTime>,
     /// Those that were overtaken: left to a newer version of `orders`, say. They are no sign of overload.
     overtaken: HashSet<Position>,
-    last_taken_up: Option<OffsetDateTime>,
+    /// How many were taken up in each second in which any was, the last minute's.
+    taken_up: VecDeque<(i64, usize)>,
 }
 
 /// What the admission of a new order depends on.
@@ -28,10 +29,12 @@ pub(crate) struct Waiting {
 pub(crate) struct Backlog {
     /// How many orders wait.
     pub(crate) count: usize,
-    /// For how long the oldest of them that was not overtaken has been waiting.
+    /// How many of them wait for their turn, since they were not overtaken.
+    pub(crate) queue: usize,
+    /// For how long the oldest of these has been waiting.
     pub(crate) oldest: Option<Duration>,
-    /// How long ago an order was last taken up.
-    pub(crate) taken_up: Option<Duration>,
+    /// How many were taken up lately.
+    pub(crate) taken_up: usize,
 }
 
 impl Waiting {
@@ -42,11 +45,23 @@ impl Waiting {
                 self.placed.insert(event.stream_no, event.created_at);
             }
         } else if let Some(placed) = self.placed.remove(&event.stream_no) {
-            self.last_taken_up = Some(event.created_at);
+            self.take_up(event.created_at);
             self.overtake(placed);
         } else if self.overtaken.remove(&event.stream_no) || is_second_of_order(event) {
             // The last are those that were placed before this process began to look.
-            self.last_taken_up = Some(event.created_at);
+            self.take_up(event.created_at);
+        }
+    }
+
+    fn take_up(&mut self, at: OffsetDateTime) {
+        let second = at.unix_timestamp();
+        match self.taken_up.back_mut() {
+            Some((last, count)) if *last == second => *count += 1,
+            _ => self.taken_up.push_back((second, 1)),
+        }
+        let forgotten = second - OVERTAKEN.whole_seconds();
+        while self.taken_up.front().is_some_and(|(first, _)| *first < forgotten) {
+            self.taken_up.pop_front();
         }
     }
 
@@ -59,14 +74,22 @@ impl Waiting {
         }
     }
 
-    /// The backlog at this time.
-    pub(crate) fn backlog(&self, now: OffsetDateTime) -> Backlog {
+    /// The backlog at this time, with what was taken up within so long.
+    pub(crate) fn backlog(&self, now: OffsetDateTime, lately: Duration) -> Backlog {
+        let since_second = (now - lately).unix_timestamp();
         // A clock that is read a little early makes an age of zero.
         let since = |at: OffsetDateTime| Duration::try_from(now - at).unwrap_or_default();
         Backlog {
             count: self.placed.len() + self.overtaken.len(),
+            queue: self.placed.len(),
             oldest: self.placed.first_key_value().map(|(_, placed)| since(*placed)),
-            taken_up: self.last_taken_up.map(since),
+            taken_up: self
+                .taken_up
+                .iter()
+                .rev()
+                .take_while(|(second, _)| *second >= since_second)
+                .map(|(_, count)| count)
+                .sum(),
         }
     }
 }
@@ -105,32 +128,46 @@ mod tests {
         OrderId::new(Uuid::from_u128(number)).stream()
     }
 
+    const LATELY: Duration = Duration::from_secs(5);
+
     #[test]
     fn an_order_waits_from_its_first_event_to_its_second() {
         let mut waiting = Waiting::default();
         waiting.observe(&event(&order(1), 1, 0, 0));
         waiting.observe(&event(&order(2), 2, 0, 1));
-        let seconds = |number| Some(Duration::from_secs(number));
         let at = NOON + time::Duration::seconds(4);
-        assert_eq!(
-            waiting.backlog(at),
-            Backlog {
-                count: 2,
-                oldest: seconds(4),
-                taken_up: None
-            }
-        );
+        let two = Backlog {
+            count: 2,
+            queue: 2,
+            oldest: Some(Duration::from_secs(4)),
+            taken_up: 0,
+        };
+        assert_eq!(waiting.backlog(at, LATELY), two);
         waiting.observe(&event(&order(1), 1, 1, 3));
-        assert_eq!(
-            waiting.backlog(at),
-            Backlog {
-                count: 1,
-                oldest: seconds(3),
-                taken_up: seconds(1)
-            }
-        );
+        let one = Backlog {
+            count: 1,
+            queue: 1,
+            oldest: Some(Duration::from_secs(3)),
+            taken_up: 1,
+        };
+        assert_eq!(waiting.backlog(at, LATELY), one);
         waiting.observe(&event(&order(1), 1, 2, 4));
-        assert_eq!(waiting.backlog(at).taken_up, seconds(1));
+        assert_eq!(waiting.backlog(at, LATELY), one);
+    }
+
+    #[test]
+    fn what_was_taken_up_lately_is_counted_by_seconds() {
+        let mut waiting = Waiting::default();
+        for second in 0..100 {
+            for number in [2 * second, 2 * second + 1] {
+                waiting.observe(&event(&order(number.into()), number, 1, second.cast_signed()));
+            }
+        }
+        let taken_up = |second| {
+            let at = NOON + time::Duration::seconds(second);
+            waiting.backlog(at, LATELY).taken_up
+        };
+        assert_eq!((taken_up(99), taken_up(102), taken_up(105)), (12, 6, 0));
     }
 
     #[test]
@@ -140,7 +177,7 @@ mod tests {
             waiting.observe(&event(&order(number.into()), number, 0, second));
         }
         let oldest = |waiting: &Waiting| {
-            let backlog = waiting.backlog(NOON + time::Duration::seconds(100));
+            let backlog = waiting.backlog(NOON + time::Duration::seconds(100), LATELY);
             (backlog.count, backlog.oldest.map(|age| age.as_secs()))
         };
         waiting.observe(&event(&order(3), 3, 1, 62));
@@ -160,7 +197,7 @@ mod tests {
         for number in 1..=100 {
             waiting.observe(&event(&order(number.into()), number, 1, 301));
         }
-        let backlog = waiting.backlog(NOON + time::Duration::seconds(301));
+        let backlog = waiting.backlog(NOON + time::Duration::seconds(301), LATELY);
         assert_eq!(
             (backlog.count, backlog.oldest),
             (200, Some(Duration::from_secs(200)))
@@ -172,9 +209,9 @@ mod tests {
         let mut waiting = Waiting::default();
         waiting.observe(&event(&order(1), 1, 1, 2));
         let at = NOON + time::Duration::seconds(3);
-        assert_eq!(waiting.backlog(at).taken_up, Some(Duration::from_secs(1)));
+        assert_eq!(waiting.backlog(at, LATELY).taken_up, 1);
         waiting.observe(&event(&order(1), 1, 2, 3));
-        assert_eq!(waiting.backlog(at).taken_up, Some(Duration::from_secs(1)));
+        assert_eq!(waiting.backlog(at, LATELY).taken_up, 1);
     }
 
     #[test]
@@ -182,6 +219,6 @@ mod tests {
         let mut waiting = Waiting::default();
         waiting.observe(&event("workflow-1", 1, 0, 0));
         waiting.observe(&event("workflow-1", 1, 1, 0));
-        assert_eq!(waiting.backlog(NOON), Backlog::default());
+        assert_eq!(waiting.backlog(NOON, LATELY), Backlog::default());
     }
 }

@@ -131,6 +131,18 @@ async fn an_order_that_would_be_one_too_many_in_progress_is_refused_and_reads_go
     );
 }
 
+#[tokio::test]
+async fn a_repeated_order_is_answered_where_a_new_one_is_refused() {
+    let input = |key: &str| json!({ "products": [{ "name": "Dal", "quantity": 1 }], "idempotencyKey": key });
+    let api = Api::start().await;
+    let first = api.create(WEB, input("once-and-never-again")).await;
+    let api = api.restart_with(limits(only(0))).await;
+    let again = api.create(WEB, input("once-and-never-again")).await;
+    assert_eq!(again.bytes, first.bytes);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert!(is_refused(&api.create(WEB, input("another-one-comes")).await));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn while_one_order_waits_for_its_commit_the_next_is_refused() {
     let server = Postgres::shared().await;
