@@ -128,6 +128,16 @@ mod tests {
         OrderId::new(Uuid::from_u128(number)).stream()
     }
 
+    /// So many orders, none of which was overtaken.
+    fn queue(count: usize, oldest: u64, taken_up: usize) -> Backlog {
+        Backlog {
+            count,
+            queue: count,
+            oldest: Some(Duration::from_secs(oldest)),
+            taken_up,
+        }
+    }
+
     const LATELY: Duration = Duration::from_secs(5);
 
     #[test]
@@ -136,23 +146,11 @@ mod tests {
         waiting.observe(&event(&order(1), 1, 0, 0));
         waiting.observe(&event(&order(2), 2, 0, 1));
         let at = NOON + time::Duration::seconds(4);
-        let two = Backlog {
-            count: 2,
-            queue: 2,
-            oldest: Some(Duration::from_secs(4)),
-            taken_up: 0,
-        };
-        assert_eq!(waiting.backlog(at, LATELY), two);
+        assert_eq!(waiting.backlog(at, LATELY), queue(2, 4, 0));
         waiting.observe(&event(&order(1), 1, 1, 3));
-        let one = Backlog {
-            count: 1,
-            queue: 1,
-            oldest: Some(Duration::from_secs(3)),
-            taken_up: 1,
-        };
-        assert_eq!(waiting.backlog(at, LATELY), one);
+        assert_eq!(waiting.backlog(at, LATELY), queue(1, 3, 1));
         waiting.observe(&event(&order(1), 1, 2, 4));
-        assert_eq!(waiting.backlog(at, LATELY), one);
+        assert_eq!(waiting.backlog(at, LATELY), queue(1, 3, 1));
     }
 
     #[test]

@@ -79,13 +79,13 @@ impl Metrics {
         let this = self.clone();
         orders.register(
             "open",
-            "Unfinished orders by status as the index of wake-ups has them, up to 4 seconds behind the log and without \
-             what came and went within one; shown by the replica that keeps it",
+            "Unfinished orders by status as the index of wake-ups has them, up to 4 seconds behind the log (half a minute \
+             where there are very many) and without what came and went within one; shown by the replica that keeps it",
             this.open,
         );
         orders.register(
             "parked_open",
-            "Unfinished orders that are set aside, up to 4 seconds behind the log",
+            "Unfinished orders that are set aside, as of the same count",
             this.parked_open,
         );
         orders.register(

@@ -9,6 +9,7 @@ use serde_json::json;
 use tiffin_api::{AdmissionLimits, Config};
 use tiffin_order::Status;
 use tiffin_testkit::{Postgres, eventually};
+use tokio::task::JoinHandle;
 
 use crate::harness::{Api, NO_NATS, Reply, WEB};
 
@@ -30,6 +31,12 @@ fn limits(admission: AdmissionLimits) -> Config {
 async fn place(api: &Api) -> Reply {
     api.create(WEB, json!({ "products": [{ "name": "Dal", "quantity": 1 }] }))
         .await
+}
+
+/// The same, without waiting for the answer.
+fn placing(api: &Arc<Api>) -> JoinHandle<Reply> {
+    let api = Arc::clone(api);
+    tokio::spawn(async move { place(&api).await })
 }
 
 fn is_refused(reply: &Reply) -> bool {
@@ -155,9 +162,11 @@ async fn while_one_order_waits_for_its_commit_the_next_is_refused() {
     let api = Arc::new(Api::start_on(url, limits(patient), NO_NATS).await);
     api.some_order().await;
     let in_progress = || shows(&api.metrics(), "tiffin_api_orders_in_progress");
-    // Whoever commits takes this lock, so that for a while nobody can.
+    // Whoever commits takes this lock, so that nobody can until there is a table `let_go`.
     let name = database.name.clone();
-    let lock = "SELECT pg_advisory_xact_lock(8388345983984919401), pg_sleep(1)";
+    let lock = "DO $$ BEGIN PERFORM pg_advisory_xact_lock(8388345983984919401); \
+                WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'let_go') LOOP PERFORM pg_sleep(0.01); END LOOP; \
+                END $$";
     let locking = tokio::spawn(async move { server.execute(Some(&name), lock.to_owned()).await });
     let is_locked = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid \
                      WHERE locktype = 'advisory' AND granted AND datname = current_database()";
@@ -165,12 +174,12 @@ async fn while_one_order_waits_for_its_commit_the_next_is_refused() {
         server.execute(Some(&database.name), is_locked.to_owned()).await,
         |count: &String| count.trim() == "1"
     );
-    let waiting = tokio::spawn({
-        let api = Arc::clone(&api);
-        async move { place(&api).await }
-    });
+    let waiting = placing(&api);
     eventually!(in_progress(), |count| *count > 0.0);
     assert!(is_refused(&place(&api).await));
+    server
+        .execute(Some(&database.name), "CREATE TABLE let_go ()".to_owned())
+        .await;
     assert!(!is_refused(&waiting.await.unwrap()));
     assert!(in_progress() < 1.0);
     assert!(!is_refused(&place(&api).await));
@@ -211,10 +220,7 @@ fn holding() -> Config {
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_held_back_unless_too_many_are() {
     let api = Arc::new(Api::start_with(holding(), NO_NATS).await);
-    let held = tokio::spawn({
-        let api = Arc::clone(&api);
-        async move { place(&api).await }
-    });
+    let held = placing(&api);
     let holds = || shows(&api.metrics(), "tiffin_api_refusals_held");
     eventually!(holds(), |holds| *holds > 0.0);
     assert!(is_refused(&place(&api).await));
@@ -227,10 +233,7 @@ async fn refusals_are_held_back_unless_too_many_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_that_is_held_back_is_told_when_the_service_stops() {
     let api = Arc::new(Api::start_with(holding(), NO_NATS).await);
-    let held = tokio::spawn({
-        let api = Arc::clone(&api);
-        async move { place(&api).await }
-    });
+    let held = placing(&api);
     eventually!(shows(&api.metrics(), "tiffin_api_refusals_held"), |holds| *holds
         > 0.0);
     api.begin_to_stop();
@@ -256,10 +259,7 @@ async fn while_the_database_is_away_that_is_what_refuses_new_orders() {
     api.some_order().await;
     server.kill().await;
     // The first one finds out.
-    let first = tokio::spawn({
-        let api = Arc::clone(&api);
-        async move { place(&api).await }
-    });
+    let first = placing(&api);
     let refused = eventually!(place(&api).await, |reply| says(reply, "UNAVAILABLE"));
     assert_eq!(
         (refused.status.as_u16(), refused.header("retry-after")),
