@@ -56,6 +56,7 @@ impl StreamSpec {
             deny_delete: true,
             deny_purge: true,
             allow_direct: true,
+            allow_batch_publish: true,
             metadata: self.metadata(),
             ..Config::default()
         }

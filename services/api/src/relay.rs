@@ -24,7 +24,7 @@ pub(crate) fn stream(replicas: usize) -> StreamSpec {
         max_messages: 500_000,
         max_bytes: 1 << 30,
         replicas,
-        version: 1,
+        version: 2,
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn stream(replicas: usize) -> StreamSpec {
         max_messages: 2_000_000,
         max_bytes: 4 << 30,
         replicas,
-        version: 1,
+        version: 2,
     }
 }
 

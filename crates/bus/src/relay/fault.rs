@@ -1,8 +1,14 @@
 //! Why a relay stops publishing and looks at its stream again.
 
-use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use std::error::Error;
+
+use async_nats::{
+    client::{PublishError, PublishErrorKind},
+    jetstream::{self, ErrorCode},
+};
 use tiffin_eventstore::{DerivedError, ReadError, SubscribeError};
 
+use super::batch::Stored;
 use crate::ensure::EnsureError;
 
 /// Every word of [`Fault::reason`].
@@ -27,12 +33,14 @@ pub(super) enum Fault {
     #[error("the stream is not there")]
     NoStream,
     #[error("a message was not stored: {0}")]
-    Publish(PublishError),
-    #[error("acknowledged at sequence {stored} of {stream}, expected {expected}")]
+    Publish(#[source] Box<dyn Error + Send + Sync>),
+    #[error("a message of a batch has not arrived")]
+    Gap,
+    #[error("acknowledged {} messages up to sequence {} of {}, expected {expected_count} up to {expected}", .stored.count, .stored.sequence, .stored.stream)]
     Displaced {
-        stream: String,
-        stored: u64,
+        stored: Stored,
         expected: u64,
+        expected_count: usize,
     },
     #[error("the connection was lost")]
     Disconnected,
@@ -55,6 +63,11 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// A message was not stored, for another reason than those that have a fault of their own.
+    pub(super) fn publish(error: impl Error + Send + Sync + 'static) -> Fault {
+        Fault::Publish(error.into())
+    }
+
     /// Whether it is one of the database that passes, of which the store has told already.
     pub(super) fn passes(&self) -> bool {
         match self {
@@ -68,7 +81,7 @@ impl Fault {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Fault::Refused | Fault::Displaced { .. } => "refused",
-            Fault::Unacknowledged => "unacknowledged",
+            Fault::Unacknowledged | Fault::Gap => "unacknowledged",
             Fault::NoStream | Fault::Ensure(_) | Fault::Stream(_) => "stream",
             Fault::Publish(_) => "publish",
             Fault::Disconnected => "disconnected",
@@ -83,11 +96,17 @@ impl Fault {
 impl From<PublishError> for Fault {
     fn from(error: PublishError) -> Fault {
         match error.kind() {
-            PublishErrorKind::WrongLastSequence => Fault::Refused,
-            PublishErrorKind::TimedOut => Fault::Unacknowledged,
-            PublishErrorKind::StreamNotFound => Fault::NoStream,
-            PublishErrorKind::BrokenPipe => Fault::Disconnected,
-            _ => Fault::Publish(error),
+            PublishErrorKind::Send => Fault::Disconnected,
+            _ => Fault::publish(error),
+        }
+    }
+}
+
+impl From<jetstream::Error> for Fault {
+    fn from(error: jetstream::Error) -> Fault {
+        match error.error_code() {
+            ErrorCode::STREAM_WRONG_LAST_SEQUENCE => Fault::Refused,
+            _ => Fault::publish(error),
         }
     }
 }

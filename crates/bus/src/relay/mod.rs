@@ -1,10 +1,11 @@
 //! Carries the log into a stream: every event that has a message, once and in order, whatever is killed or wiped.
 //!
-//! One relay at a time writes a stream. Each message names the sequence it must follow, so that a second relay, a
-//! hole or a message out of turn is refused by the server; then, and whenever an acknowledgement is missing or the
-//! connection was lost, the relay drops what it has in flight and [looks](look) at the stream. Where it goes on is
-//! decided in [`resync`], and saved before anything is published.
+//! One relay at a time writes a stream, in [batches](batch). Each message names the sequence it must follow, so that a
+//! second relay, a hole or a message out of turn is refused by the server; then, and whenever an acknowledgement is
+//! missing or the connection was lost, the relay drops what it has in flight and [looks](look) at the stream. Where it
+//! goes on is decided in [`resync`], and saved before anything is published.
 
+mod batch;
 mod fault;
 mod lag;
 mod look;

@@ -1,8 +1,7 @@
 //! Publishing from one look at the stream to the next fault.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration, vec};
 
-use async_nats::jetstream::message::PublishMessage;
 use futures::FutureExt;
 use tiffin_eventstore::{Cursor, RecordedEvent, SubscribeError, Subscription};
 use tokio::{
@@ -11,8 +10,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Relay, fault::Fault, mark::Place, pace::Pace, window::Window};
-use crate::{connection::State, message};
+use super::{Relay, batch, fault::Fault, mark::Place, pace::Pace, window::Window};
+use crate::connection::{ACK_TIMEOUT, State};
 
 /// How often a checkpoint is saved at most.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
@@ -61,7 +60,13 @@ impl<'a> Session<'a> {
 
     /// Publishes until `token` is cancelled or a fault asks for another look; keeps what was acknowledged.
     pub(super) async fn run(&mut self, token: &CancellationToken) -> Result<(), Fault> {
-        let mut window = Window::new(self.relay.config.stream.name, self.place.mark.sequence);
+        let connection = self.relay.bus.publishing();
+        let mut window = Window::new(
+            connection,
+            self.relay.config.stream.name,
+            self.place.mark.sequence,
+        )
+        .await?;
         let published = self.publish(&mut window, token).await;
         if published.is_ok() {
             // What is not acknowledged by then is found in the stream by whoever goes on.
@@ -97,37 +102,43 @@ impl<'a> Session<'a> {
                 }
             }
             let before = window.last_sequence();
-            while window.has_room()
-                && let Some(event) = backlog.next()
-            {
-                self.send(window, &event).await?;
+            while backlog.len() > 0 && window.has_room() {
+                self.send(window, &mut backlog).await?;
             }
             pace.published(window.last_sequence() - before);
         }
     }
 
-    /// Publishes one event behind those in flight; one without a message is settled with them.
-    async fn send(&mut self, window: &mut Window, event: &Arc<RecordedEvent>) -> Result<(), Fault> {
-        let cursor = event.cursor();
-        let Some(message) = (self.relay.map)(event) else {
-            if !window.pass_over(cursor) {
-                self.settle((cursor, self.place.mark.sequence));
+    /// Publishes the next events as one batch behind those in flight; what has no message is settled with them.
+    async fn send(
+        &mut self,
+        window: &mut Window,
+        backlog: &mut vec::IntoIter<Arc<RecordedEvent>>,
+    ) -> Result<(), Fault> {
+        let mut messages = Vec::with_capacity(backlog.len().min(batch::SIZE));
+        let mut through = self.place.cursor;
+        while messages.len() < batch::SIZE
+            && let Some(event) = backlog.next()
+        {
+            through = event.cursor();
+            messages.extend((self.relay.map)(&event).map(|message| (through, message)));
+        }
+        if messages.is_empty() {
+            if !window.pass_over(through) {
+                self.settle((through, self.place.mark.sequence));
             }
             return Ok(());
-        };
-        let headers = message::published(message.headers, cursor, window.last_sequence());
-        let publish = PublishMessage::build().headers(headers).payload(message.payload);
-        let jetstream = &self.relay.bus.publishing().jetstream;
-        let sent = jetstream.send_publish(message.subject, publish).await;
-        let ack = sent.inspect_err(|_| message.span.fail("unpublished"))?;
-        window.push(cursor, ack, message.span);
-        Ok(())
+        }
+        let client = &self.relay.bus.publishing().client;
+        let published = timeout(ACK_TIMEOUT, window.publish(client, messages, through)).await;
+        published.map_err(|_elapsed| Fault::Unacknowledged)?
     }
 
     fn settle(&mut self, (cursor, sequence): (Cursor, u64)) {
-        if sequence > self.place.mark.sequence {
-            self.relay.metrics.published.inc();
-        }
+        self.relay
+            .metrics
+            .published
+            .inc_by(sequence - self.place.mark.sequence);
         self.place.cursor = cursor;
         self.place.mark.sequence = sequence;
         self.unsaved = true;

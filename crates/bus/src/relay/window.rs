@@ -1,29 +1,45 @@
-//! The messages in flight, in the order in which they were published.
+//! The batches in flight, in the order in which they were published.
 
-use std::{collections::VecDeque, future::IntoFuture};
+use std::collections::VecDeque;
 
-use async_nats::jetstream::{
-    context::{PublishAckFuture, PublishError},
-    publish::PublishAck,
-};
-use futures::future::BoxFuture;
+use async_nats::Client;
+use futures::{StreamExt, stream::BoxStream};
 use tiffin_eventstore::Cursor;
 use tiffin_trace::Span;
+use tokio::time::{Instant, timeout_at};
 
-use super::fault::Fault;
+use super::{
+    batch::{self, Batch, Stored},
+    fault::Fault,
+};
+use crate::{
+    connection::{ACK_TIMEOUT, Connection},
+    message::{self, Message},
+};
 
 /// So many messages may be unacknowledged.
-const SIZE: usize = 512;
+const SIZE: usize = 2 * batch::SIZE;
 
 /// The `error.type` of a message whose acknowledgement nobody waits for any more.
 const GIVEN_UP: &str = "given_up";
 
-/// A published message whose acknowledgement settles the log up to `through`.
+/// A published batch whose acknowledgement settles the log up to `through`.
 struct InFlight {
     through: Cursor,
+    /// The sequence of its last message.
     sequence: u64,
-    ack: BoxFuture<'static, Result<PublishAck, PublishError>>,
-    span: Span,
+    /// The publications of its messages.
+    spans: Vec<Span>,
+    /// Until when it is waited for.
+    until: Instant,
+}
+
+impl InFlight {
+    fn fail(&self, kind: &str) {
+        for span in &self.spans {
+            span.fail(kind);
+        }
+    }
 }
 
 /// The window and the last sequence that it will have reached when all is acknowledged.
@@ -33,26 +49,53 @@ pub(super) struct Window {
     last_sequence: u64,
     /// The stream has been found to be where we left it.
     open: bool,
+    inbox: String,
+    answers: BoxStream<'static, async_nats::Message>,
 }
 
 impl Window {
-    pub(super) fn new(stream: &'static str, last_sequence: u64) -> Window {
+    /// An empty window at the end of `stream`, with an inbox of its own.
+    pub(super) async fn new(
+        connection: &Connection,
+        stream: &'static str,
+        last_sequence: u64,
+    ) -> Result<Window, Fault> {
+        let inbox = connection.client.new_inbox();
+        let answers = connection.client.subscribe(format!("{inbox}.>")).await;
+        let answers = answers.map_err(Fault::publish)?.boxed();
+        Ok(Self::answered(stream, last_sequence, inbox, answers))
+    }
+
+    fn answered(
+        stream: &'static str,
+        last_sequence: u64,
+        inbox: String,
+        answers: BoxStream<'static, async_nats::Message>,
+    ) -> Window {
         Window {
-            in_flight: VecDeque::with_capacity(SIZE),
+            in_flight: VecDeque::new(),
             stream,
             last_sequence,
             open: false,
+            inbox,
+            answers,
         }
     }
 
-    /// After a pause the next message goes alone: had somebody else published meanwhile, it would be refused, and
-    /// the one behind it would be stored in its place.
+    /// After a pause the next batch goes alone: had somebody else published meanwhile, it would be refused, and the
+    /// one behind it might be stored in its place.
     pub(super) fn pause(&mut self) {
         self.open &= !self.in_flight.is_empty();
     }
 
+    /// Whether there is room for a batch.
     pub(super) fn has_room(&self) -> bool {
-        self.in_flight.len() < if self.open { SIZE } else { 1 }
+        let messages: usize = self.in_flight.iter().map(|batch| batch.spans.len()).sum();
+        if self.open {
+            messages + batch::SIZE <= SIZE
+        } else {
+            messages == 0
+        }
     }
 
     /// The sequence that the next message must follow.
@@ -60,18 +103,39 @@ impl Window {
         self.last_sequence
     }
 
-    /// The event at `event` has been published after [`Window::last_sequence`].
-    pub(super) fn push(&mut self, event: Cursor, ack: PublishAckFuture, span: Span) {
-        self.last_sequence += 1;
-        self.in_flight.push_back(InFlight {
-            through: event,
-            sequence: self.last_sequence,
-            ack: ack.into_future(),
-            span,
-        });
+    /// Publishes a batch after [`Window::last_sequence`]; with it the log is settled up to `through`.
+    pub(super) async fn publish(
+        &mut self,
+        client: &Client,
+        messages: Vec<(Cursor, Message)>,
+        through: Cursor,
+    ) -> Result<(), Fault> {
+        let batch = Batch::new(&self.inbox, messages.len());
+        let in_flight = self.push(messages.len(), through);
+        for ((event, message), follows) in messages.into_iter().zip(in_flight.sequence..) {
+            in_flight.spans.push(message.span);
+            in_flight.sequence += 1;
+            let headers = message::published(message.headers, event, follows);
+            let reply = batch.reply(in_flight.spans.len());
+            client
+                .publish_with_reply_and_headers(message.subject, reply, headers, message.payload)
+                .await?;
+        }
+        self.last_sequence = in_flight.sequence;
+        Ok(())
     }
 
-    /// An event without a message is settled with the message before it; `false` if there is none in flight.
+    /// A batch of which nothing is published yet.
+    fn push(&mut self, size: usize, through: Cursor) -> &mut InFlight {
+        self.in_flight.push_back_mut(InFlight {
+            through,
+            sequence: self.last_sequence,
+            spans: Vec::with_capacity(size),
+            until: Instant::now() + ACK_TIMEOUT,
+        })
+    }
+
+    /// Events without a message are settled with the batch before them; `false` if there is none in flight.
     pub(super) fn pass_over(&mut self, event: Cursor) -> bool {
         self.in_flight
             .back_mut()
@@ -79,34 +143,48 @@ impl Window {
             .is_some()
     }
 
-    /// Waits for the oldest acknowledgement: up to where the log is settled, and at which sequence. Cancel-safe;
+    /// Waits until the oldest batch is stored: up to where the log is settled, and at which sequence. Cancel-safe;
     /// `None` when nothing is in flight.
     pub(super) async fn settled(&mut self) -> Option<Result<(Cursor, u64), Fault>> {
-        let ack = (&mut self.in_flight.front_mut()?.ack).await;
-        let InFlight {
-            through,
-            sequence,
-            span,
-            ..
-        } = self.in_flight.pop_front()?;
-        Some(match ack {
-            Ok(ack) if ack.sequence == sequence && ack.stream == self.stream => {
+        let until = self.in_flight.front()?.until;
+        let stored = self.stored(until).await;
+        let batch = self.in_flight.pop_front()?;
+        Some(match stored {
+            Ok(stored) if stored == self.expected(&batch) => {
                 self.open = true;
-                Ok((through, sequence))
+                Ok((batch.through, batch.sequence))
             }
-            Ok(ack) => {
-                span.fail("displaced");
+            Ok(stored) => {
+                batch.fail("displaced");
                 Err(Fault::Displaced {
-                    stream: ack.stream,
-                    stored: ack.sequence,
-                    expected: sequence,
+                    stored,
+                    expected: batch.sequence,
+                    expected_count: batch.spans.len(),
                 })
             }
-            Err(error) => {
-                span.fail("unacknowledged");
-                Err(error.into())
+            Err(fault) => {
+                batch.fail("unacknowledged");
+                Err(fault)
             }
         })
+    }
+
+    async fn stored(&mut self, until: Instant) -> Result<Stored, Fault> {
+        loop {
+            let answer = timeout_at(until, self.answers.next()).await;
+            let answer = answer.map_err(|_elapsed| Fault::Unacknowledged)?;
+            if let Some(stored) = batch::read(&answer.ok_or(Fault::Disconnected)?)? {
+                return Ok(stored);
+            }
+        }
+    }
+
+    fn expected(&self, batch: &InFlight) -> Stored {
+        Stored {
+            stream: self.stream.to_owned(),
+            sequence: batch.sequence,
+            count: batch.spans.len(),
+        }
     }
 }
 
@@ -114,15 +192,15 @@ impl Window {
 /// publishes it again.
 impl Drop for Window {
     fn drop(&mut self) {
-        for message in &self.in_flight {
-            message.span.fail(GIVEN_UP);
+        for batch in &self.in_flight {
+            batch.fail(GIVEN_UP);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt;
+    use futures::{channel::mpsc, stream};
     use tiffin_eventstore::Position;
     use tiffin_trace::{SpanData, Tracer};
     use uuid::Uuid;
@@ -138,42 +216,97 @@ mod tests {
         }
     }
 
-    impl Window {
-        /// Puts a message in flight that is stored where it was to be.
-        fn send(&mut self, position: u64) {
-            self.send_as(position, Span::default());
+    fn answer(payload: String) -> async_nats::Message {
+        async_nats::Message {
+            subject: "inbox".into(),
+            reply: None,
+            length: payload.len(),
+            payload: payload.into(),
+            headers: None,
+            status: None,
+            description: None,
         }
+    }
 
-        fn send_as(&mut self, position: u64, span: Span) {
-            self.last_sequence += 1;
-            let ack = PublishAck {
-                stream: STREAM.to_owned(),
-                sequence: self.last_sequence,
-                domain: String::new(),
-                duplicate: false,
-                value: None,
-                batch_id: None,
-                batch_size: None,
-            };
-            self.in_flight.push_back(InFlight {
-                through: event(position),
-                sequence: self.last_sequence,
-                ack: std::future::ready(Ok(ack)).boxed(),
-                span,
-            });
+    /// A window after sequence 7, and what the server answers.
+    fn window() -> (Window, mpsc::UnboundedSender<async_nats::Message>) {
+        let (server, answers) = mpsc::unbounded();
+        let window = Window::answered(STREAM, 7, "inbox".to_owned(), answers.boxed());
+        (window, server)
+    }
+
+    impl Window {
+        /// Puts a batch in flight, as publishing it does.
+        fn send(&mut self, position: u64, spans: Vec<Span>) {
+            let in_flight = self.push(spans.len(), event(position));
+            in_flight.sequence += spans.len() as u64;
+            in_flight.spans = spans;
+            self.last_sequence = in_flight.sequence;
         }
+    }
+
+    /// Answers that so many messages are stored, the last as `sequence`.
+    fn store(server: &mpsc::UnboundedSender<async_nats::Message>, sequence: u64, count: usize) {
+        let payload = format!(r#"{{"stream":"{STREAM}","seq":{sequence},"batch":"b","count":{count}}}"#);
+        server.unbounded_send(answer(payload)).unwrap();
+    }
+
+    fn spans(count: usize) -> Vec<Span> {
+        vec![Span::default(); count]
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_settled_when_all_of_it_is_stored_behind_what_was_there() {
+        let (mut window, server) = window();
+        window.send(5, spans(3));
+        assert!(window.pass_over(event(6)));
+        let flow = answer(r#"{"type":"ack","seq":0,"msgs":256}"#.to_owned());
+        server.unbounded_send(flow).unwrap();
+        store(&server, 10, 3);
+        assert_eq!(window.settled().await.unwrap().unwrap(), (event(6), 10));
+        assert!(window.settled().await.is_none());
+        assert!(!window.pass_over(event(7)));
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_is_stored_in_part_or_elsewhere_is_a_fault() {
+        for (sequence, count) in [(9, 2), (11, 3), (10, 2)] {
+            let (mut window, server) = window();
+            window.send(5, spans(3));
+            store(&server, sequence, count);
+            let settled = window.settled().await.unwrap();
+            assert!(matches!(settled, Err(Fault::Displaced { .. })), "{settled:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_nobody_acknowledges_is_a_fault() {
+        let (mut window, _server) = window();
+        window.send(5, spans(3));
+        let begun = Instant::now();
+        let settled = window.settled().await.unwrap();
+        assert!(matches!(settled, Err(Fault::Unacknowledged)), "{settled:?}");
+        assert!(begun.elapsed() >= ACK_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_is_a_fault() {
+        let mut window = Window::answered(STREAM, 7, "inbox".to_owned(), stream::empty().boxed());
+        window.send(5, spans(1));
+        assert!(matches!(window.settled().await, Some(Err(Fault::Disconnected))));
     }
 
     #[tokio::test]
     async fn what_is_in_flight_when_the_window_ends_has_failed_and_nothing_else() {
-        let (tracer, mut spans) = Tracer::recording(1.0, 10);
-        let mut window = Window::new(STREAM, 7);
-        window.send_as(1, tracer.request(None, "acknowledged"));
-        window.send_as(2, tracer.request(None, "given up"));
+        let (tracer, mut recorded) = Tracer::recording(1.0, 10);
+        let (mut window, server) = window();
+        window.send(1, vec![tracer.request(None, "acknowledged")]);
+        window.send(2, vec![tracer.request(None, "given up")]);
+        store(&server, 8, 1);
         assert!(matches!(window.settled().await, Some(Ok(_))));
         drop(window);
         let mut ended = Vec::new();
-        spans.take_ready(&mut ended, 10);
+        recorded.take_ready(&mut ended, 10);
         let failed = |span: &SpanData| span.attributes.iter().any(|it| it.key.as_str() == "error.type");
         let ended: Vec<_> = ended
             .iter()
@@ -183,16 +316,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_pause_nothing_follows_a_message_before_its_acknowledgement() {
-        let mut window = Window::new(STREAM, 7);
-        for _ in 0..2 {
+    async fn after_a_pause_nothing_follows_a_batch_before_its_acknowledgement() {
+        let (mut window, server) = window();
+        for sequence in [9, 11] {
             window.pause();
             assert!(window.has_room());
-            window.send(1);
+            window.send(1, spans(2));
             assert!(!window.has_room());
-            // More events, while the first message is on its way.
+            // More events, while the first batch is on its way.
             window.pause();
             assert!(!window.has_room());
+            store(&server, sequence, 2);
             assert!(matches!(window.settled().await, Some(Ok(_))));
             assert!(window.has_room());
         }
@@ -200,11 +334,24 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_while_an_open_window_is_in_use_is_no_pause() {
-        let mut window = Window::new(STREAM, 7);
-        window.send(1);
+        let (mut window, server) = window();
+        window.send(1, spans(1));
+        store(&server, 8, 1);
         assert!(matches!(window.settled().await, Some(Ok(_))));
-        window.send(2);
+        window.send(2, spans(1));
         window.pause();
         assert!(window.has_room());
+    }
+
+    #[tokio::test]
+    async fn an_open_window_has_room_as_long_as_a_whole_batch_fits() {
+        let (mut window, server) = window();
+        window.send(1, spans(1));
+        store(&server, 8, 1);
+        assert!(matches!(window.settled().await, Some(Ok(_))));
+        window.send(2, spans(batch::SIZE));
+        assert!(window.has_room());
+        window.send(3, spans(1));
+        assert!(!window.has_room());
     }
 }

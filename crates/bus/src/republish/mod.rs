@@ -199,6 +199,7 @@ impl Republisher {
             deny_delete: false,
             deny_purge: false,
             allow_atomic_publish: true,
+            allow_batch_publish: false,
             ..self.stream.config()
         };
         Ok(ensure::configured(&connection.jetstream, &self.stream, config).await?)
