@@ -87,6 +87,8 @@ fn base(file: &Path) -> SqliteConnectOptions {
         .pragma("checkpoint_fullfsync", "ON")
         .pragma("journal_size_limit", "67108864")
         .pragma("cache_size", "-8192")
+        // A page of events: the thread that reads need not wait for the one that takes.
+        .row_buffer_size(512)
         .disable_statement_logging()
 }
 
