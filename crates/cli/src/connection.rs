@@ -10,6 +10,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Whether the server answers, and what was told about it.
 pub(crate) struct Connection {
     json: bool,
+    /// When it was first asked.
+    begun: Instant,
     /// When it answered last, if it did.
     answered: Option<Instant>,
     away: bool,
@@ -19,6 +21,7 @@ impl Connection {
     pub(crate) fn new(json: bool) -> Self {
         Self {
             json,
+            begun: Instant::now(),
             answered: None,
             away: false,
         }
@@ -32,16 +35,42 @@ impl Connection {
         }
     }
 
-    /// Fails if it is no use to try again: one that was there before may come back, one that never was is probably
-    /// another mistake.
+    /// Fails if it is no use to try again: one that was there before may come back, and one that is late may be busy,
+    /// but one that never was is probably another mistake.
     pub(crate) fn lost(&mut self, failure: Failure) -> Result<(), Failure> {
-        let worth_it = self.answered.is_some_and(|at| at.elapsed() < PATIENCE);
+        let known = self.answered.or(failure.is_late().then_some(self.begun));
+        let worth_it = known.is_some_and(|at| at.elapsed() < PATIENCE);
         if !failure.retryable() || !worth_it {
             return Err(failure);
         }
         if !std::mem::replace(&mut self.away, true) {
-            output::news("connection lost, trying again", self.json);
+            let news = match self.answered {
+                None => "no answer yet, trying again",
+                Some(_) => "connection lost, trying again",
+            };
+            output::news(news, self.json);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Exit;
+
+    fn unavailable() -> Failure {
+        Failure::new(Exit::Unavailable, "nobody answers")
+    }
+
+    #[test]
+    fn only_who_was_there_or_is_late_is_asked_again() {
+        let mut connection = Connection::new(false);
+        assert_eq!(connection.lost(unavailable()), Err(unavailable()));
+        assert_eq!(connection.lost(unavailable().late()), Ok(()));
+        connection.is_there();
+        assert_eq!(connection.lost(unavailable()), Ok(()));
+        let refused = || Failure::new(Exit::Refused, "no");
+        assert_eq!(connection.lost(refused()), Err(refused()));
     }
 }

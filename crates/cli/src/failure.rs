@@ -45,6 +45,7 @@ pub(crate) struct Failure {
     hint: Option<String>,
     code: Cow<'static, str>,
     unsent: bool,
+    late: bool,
 }
 
 impl Failure {
@@ -55,6 +56,7 @@ impl Failure {
             hint: None,
             code: exit.code().into(),
             unsent: false,
+            late: false,
         }
     }
 
@@ -73,6 +75,11 @@ impl Failure {
         Self { unsent: true, ..self }
     }
 
+    /// The request reached a server that has not answered in time.
+    pub(crate) fn late(self) -> Self {
+        Self { late: true, ..self }
+    }
+
     /// The first of a GraphQL answer's errors.
     pub(crate) fn from_graphql(errors: &Value) -> Self {
         let error = &errors[0];
@@ -88,6 +95,7 @@ impl Failure {
             hint: text(&error["extensions"]["hint"]),
             code: code.map_or(exit.code().into(), Cow::Owned),
             unsent: false,
+            late: false,
         }
     }
 
@@ -100,12 +108,18 @@ impl Failure {
             hint: Some(error.hint).filter(|hint| !hint.is_empty()),
             code: error.code.into(),
             unsent: false,
+            late: false,
         }
     }
 
     /// Whether the request certainly had no effect, because it never reached a server.
     pub(crate) fn is_unsent(&self) -> bool {
         self.unsent
+    }
+
+    /// Whether a server has the request and has not answered in time.
+    pub(crate) fn is_late(&self) -> bool {
+        self.late
     }
 
     /// Whether the same request, sent again, may succeed.

@@ -73,11 +73,13 @@ impl Operations {
             Ok(answer) => A::decode(answer).map_err(|error| {
                 Failure::fault(format_args!("the service's answer makes no sense: {error}"))
             }),
-            Err(
-                error @ (RequestError::Disconnected | RequestError::NoResponders | RequestError::TimedOut),
-            ) => Err(Failure::new(Exit::Unavailable, error)
-                .hint("Look whether the service runs: `nats micro ls`.")),
+            Err(error @ RequestError::TimedOut) => Err(unavailable(error).late()),
+            Err(error @ (RequestError::Disconnected | RequestError::NoResponders)) => Err(unavailable(error)),
             Err(error) => Err(Failure::fault(error)),
         }
     }
+}
+
+fn unavailable(error: RequestError) -> Failure {
+    Failure::new(Exit::Unavailable, error).hint("Look whether the service runs: `nats micro ls`.")
 }

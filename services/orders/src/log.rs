@@ -16,12 +16,18 @@ const BYTES: usize = 128 * 1024;
 /// The longest wait for news.
 const WAIT: Duration = Duration::from_secs(2);
 
+/// A time may be so far ahead of the database's clock, which the reader's clock may be.
+const AHEAD: Duration = Duration::from_mins(1);
+
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogError {
     /// `after` is not one of the three.
     #[error("after: neither a cursor nor a time")]
     NoPlace,
+    /// `after` is a time at which nothing can have been written.
+    #[error("after: this time is yet to come")]
+    YetToCome,
     /// The cursor is of another log.
     #[error("the log does not hold the event of this cursor")]
     UnknownCursor,
@@ -71,6 +77,9 @@ impl Log {
                     return held.then_some(cursor).ok_or(LogError::UnknownCursor);
                 }
                 let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| LogError::NoPlace)?;
+                if time > self.store.now() + AHEAD {
+                    return Err(LogError::YetToCome);
+                }
                 Ok(self.store.before(time).await?)
             }
         }
@@ -135,6 +144,11 @@ impl From<LogError> for v1::Error {
                 "BAD_USER_INPUT",
                 &problem,
                 "Use a cursor that was answered before, `start`, or a time such as 2030-01-31T18:30:00Z.",
+            ),
+            LogError::YetToCome => error(
+                "BAD_USER_INPUT",
+                &problem,
+                "Name a time that has passed, or none: then the next event is the first.",
             ),
             LogError::UnknownCursor => error(
                 "BAD_USER_INPUT",

@@ -117,7 +117,8 @@ pub(crate) async fn news_are_waited_for_and_an_orders_events_are_told_from_the_o
 pub(crate) async fn a_place_that_the_log_does_not_have_is_refused_and_harms_nobody(world: World) {
     let replica = world.replica([0, 0, 0, 0]).await;
     let foreign = "1-00000000000000000000000000000001";
-    for after in ["yesterday", "17", foreign, "999-00000000000000000000000000000001"] {
+    let unknown = "999-00000000000000000000000000000001";
+    for after in ["yesterday", "17", foreign, unknown, "2999-01-01T00:00:00Z"] {
         let refused = read(&world, json!({ "after": after })).await;
         assert_eq!(refused["error"]["code"], "BAD_USER_INPUT", "{after}: {refused}");
     }
