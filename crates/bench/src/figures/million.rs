@@ -36,7 +36,7 @@ const RUN: Duration = Duration::from_secs(10);
 const LEFT: f64 = 0.8;
 /// How many pages are read in a row, and how often from the list's beginning on.
 const PAGES: usize = 25;
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 200;
 /// The lists that are leafed through: of few orders, of many, of none, and of several kinds.
 const FILTERS: [&str; 4] = ["PAID", "DELIVERED", "CANCELLED", "PENDING, PAID, PREPARING"];
 

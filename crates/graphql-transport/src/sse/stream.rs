@@ -11,7 +11,7 @@ use axum::{
     routing::any,
 };
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, mpsc::error::SendTimeoutError},
@@ -141,12 +141,13 @@ impl Stream {
         let _connection = transport.metrics().connection(TRANSPORT);
         let _subscription = transport.metrics().subscription(TRANSPORT);
         let revoked = session.revoked();
-        let results = stream::once(async {
+        // In a box of its own, since what beginning needs would stay for as long as the operation runs.
+        let beginning = async {
             let begun = begin(transport, TRANSPORT, &*subscriptions, request, session, resume).await;
             // A document that was refused gets its errors as the only result, as graphql-sse has it.
             begun.unwrap_or_else(|errors| stream::iter([Ok(self.errors(errors))]).boxed())
-        });
-        let results = results.flatten();
+        };
+        let results = stream::once(beginning.boxed()).flatten();
         // Whoever sees the stream end early has been told when to come back.
         let _: Result<(), Gone> = self.write(results, revoked).await;
     }

@@ -45,7 +45,8 @@ impl Operations {
         held: impl Send + 'static,
     ) {
         let id: Arc<str> = Arc::from(id);
-        let (events, handle) = stream::abortable(events(begin));
+        // In a box of its own, since what beginning needs would stay for as long as the operation runs.
+        let (events, handle) = stream::abortable(events(begin.boxed()));
         self.running.insert(Arc::clone(&id), handle);
         self.events.push(
             events
