@@ -15,8 +15,6 @@ pub const OLDEST_SERVER: (u64, u64) = (2, 14);
 pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The client gives a server up that has left two pings unanswered when the third is due, so within three intervals.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
-/// Far above what the relay has in flight; publishing waits when it is reached.
-const MAX_UNACKNOWLEDGED: usize = 4096;
 
 /// Where NATS is and as whom to appear there.
 #[derive(Clone)]
@@ -130,8 +128,6 @@ impl Connection {
         let jetstream = jetstream::ContextBuilder::new()
             .timeout(ACK_TIMEOUT)
             .ack_timeout(ACK_TIMEOUT)
-            .max_ack_inflight(MAX_UNACKNOWLEDGED)
-            .backpressure_on_inflight(true)
             .build(client.clone());
         Ok(Connection {
             client,

@@ -21,7 +21,8 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// A batch that is answered in `inbox`. The server is asked for no acknowledgements before the last.
+    /// A batch that is answered in `inbox`. Beside its end the server only answers how fast it may go on; that is not
+    /// waited for, since a window is far below what the server takes at once.
     pub(super) fn new(inbox: &str, size: usize) -> Self {
         let id = Uuid::now_v7().simple();
         Self {
@@ -51,7 +52,7 @@ enum Operation {
 
 /// A whole batch has been stored, its last message here.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stored {
+pub(super) struct Acknowledged {
     pub(super) stream: String,
     pub(super) sequence: u64,
     /// How many messages it was.
@@ -80,8 +81,9 @@ enum Kind {
     Err,
 }
 
-/// What an answer says of the oldest batch; `None` for one that only tells how fast to publish.
-pub(super) fn read(answer: &Message) -> Result<Option<Stored>, Fault> {
+/// What an answer says; `None` for one that only tells how fast to publish. An error may be of a later batch than the
+/// oldest in flight: whoever looks at the stream then finds what is stored.
+pub(super) fn read(answer: &Message) -> Result<Option<Acknowledged>, Fault> {
     if answer.status == Some(StatusCode::NO_RESPONDERS) {
         return Err(Fault::NoStream);
     }
@@ -104,7 +106,7 @@ pub(super) fn read(answer: &Message) -> Result<Option<Stored>, Fault> {
             sequence,
             count,
             ..
-        } => Ok(Some(Stored {
+        } => Ok(Some(Acknowledged {
             stream,
             sequence,
             count,
@@ -146,7 +148,7 @@ mod tests {
     #[test]
     fn the_last_acknowledgement_says_what_is_stored_where() {
         let stored = read(&answer(r#"{"stream":"EVENTS","seq":45,"batch":"b","count":3}"#));
-        let expected = Stored {
+        let expected = Acknowledged {
             stream: "EVENTS".to_owned(),
             sequence: 45,
             count: 3,

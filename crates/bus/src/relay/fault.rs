@@ -8,7 +8,7 @@ use async_nats::{
 };
 use tiffin_eventstore::{DerivedError, ReadError, SubscribeError};
 
-use super::batch::Stored;
+use super::batch::Acknowledged;
 use crate::ensure::EnsureError;
 
 /// Every word of [`Fault::reason`].
@@ -38,7 +38,7 @@ pub(super) enum Fault {
     Gap,
     #[error("acknowledged {} messages up to sequence {} of {}, expected {expected_count} up to {expected}", .stored.count, .stored.sequence, .stored.stream)]
     Displaced {
-        stored: Stored,
+        stored: Acknowledged,
         expected: u64,
         expected_count: usize,
     },
@@ -80,8 +80,8 @@ impl Fault {
     /// A word for the metrics.
     pub(super) fn reason(&self) -> &'static str {
         match self {
-            Fault::Refused | Fault::Displaced { .. } => "refused",
-            Fault::Unacknowledged | Fault::Gap => "unacknowledged",
+            Fault::Refused | Fault::Displaced { .. } | Fault::Gap => "refused",
+            Fault::Unacknowledged => "unacknowledged",
             Fault::NoStream | Fault::Ensure(_) | Fault::Stream(_) => "stream",
             Fault::Publish(_) => "publish",
             Fault::Disconnected => "disconnected",

@@ -23,7 +23,9 @@ const PAGE: usize = 512;
 impl Relay {
     /// The place from which to publish, given the last checkpoint; creates the stream if it is not there.
     pub(super) async fn look(&self, checkpoint: &Checkpoint) -> Result<Place, Fault> {
-        let stream = ensure::stream(&self.bus.publishing().jetstream, &self.config.stream).await?;
+        let jetstream = &self.bus.publishing().jetstream;
+        let stream = ensure::stream(jetstream, &self.config.stream).await?;
+        ensure::batches(jetstream, &stream).await?;
         let seen = seen(stream.cached_info());
         let log_replaced = self.is_replaced(checkpoint.cursor).await?;
         let mark = Mark::decode(&checkpoint.note);

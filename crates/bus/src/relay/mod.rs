@@ -3,7 +3,9 @@
 //! One relay at a time writes a stream, in [batches](batch). Each message names the sequence it must follow, so that a
 //! second relay, a hole or a message out of turn is refused by the server; then, and whenever an acknowledgement is
 //! missing or the connection was lost, the relay drops what it has in flight and [looks](look) at the stream. Where it
-//! goes on is decided in [`resync`], and saved before anything is published.
+//! goes on is decided in [`resync`], and saved before anything is published. Only somebody else who publishes into the
+//! stream, as nobody may, can get an event into it twice: a message between two batches takes the place of the first, so
+//! that the second is stored behind it, and comes again.
 
 mod batch;
 mod fault;

@@ -61,12 +61,13 @@ impl<'a> Session<'a> {
     /// Publishes until `token` is cancelled or a fault asks for another look; keeps what was acknowledged.
     pub(super) async fn run(&mut self, token: &CancellationToken) -> Result<(), Fault> {
         let connection = self.relay.bus.publishing();
-        let mut window = Window::new(
-            connection,
-            self.relay.config.stream.name,
-            self.place.mark.sequence,
+        let stream = self.relay.config.stream.name;
+        let opened = timeout(
+            ACK_TIMEOUT,
+            Window::new(connection, stream, self.place.mark.sequence),
         )
-        .await?;
+        .await;
+        let mut window = opened.map_err(|_elapsed| Fault::Disconnected)??;
         let published = self.publish(&mut window, token).await;
         if published.is_ok() {
             // What is not acknowledged by then is found in the stream by whoever goes on.

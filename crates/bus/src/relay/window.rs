@@ -9,7 +9,7 @@ use tiffin_trace::Span;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    batch::{self, Batch, Stored},
+    batch::{self, Acknowledged, Batch},
     fault::Fault,
 };
 use crate::{
@@ -111,28 +111,35 @@ impl Window {
         through: Cursor,
     ) -> Result<(), Fault> {
         let batch = Batch::new(&self.inbox, messages.len());
-        let in_flight = self.push(messages.len(), through);
-        for ((event, message), follows) in messages.into_iter().zip(in_flight.sequence..) {
-            in_flight.spans.push(message.span);
-            in_flight.sequence += 1;
+        let follows = self.last_sequence;
+        // First of all, so that what is not published in the end has failed as well.
+        self.push(
+            messages.iter().map(|(_, message)| message.span.clone()).collect(),
+            through,
+        );
+        for (((event, message), follows), number) in messages.into_iter().zip(follows..).zip(1..) {
             let headers = message::published(message.headers, event, follows);
-            let reply = batch.reply(in_flight.spans.len());
             client
-                .publish_with_reply_and_headers(message.subject, reply, headers, message.payload)
+                .publish_with_reply_and_headers(
+                    message.subject,
+                    batch.reply(number),
+                    headers,
+                    message.payload,
+                )
                 .await?;
         }
-        self.last_sequence = in_flight.sequence;
         Ok(())
     }
 
-    /// A batch of which nothing is published yet.
-    fn push(&mut self, size: usize, through: Cursor) -> &mut InFlight {
-        self.in_flight.push_back_mut(InFlight {
+    /// A batch of so many messages is in flight.
+    fn push(&mut self, spans: Vec<Span>, through: Cursor) {
+        self.last_sequence += spans.len() as u64;
+        self.in_flight.push_back(InFlight {
             through,
             sequence: self.last_sequence,
-            spans: Vec::with_capacity(size),
+            spans,
             until: Instant::now() + ACK_TIMEOUT,
-        })
+        });
     }
 
     /// Events without a message are settled with the batch before them; `false` if there is none in flight.
@@ -169,7 +176,7 @@ impl Window {
         })
     }
 
-    async fn stored(&mut self, until: Instant) -> Result<Stored, Fault> {
+    async fn stored(&mut self, until: Instant) -> Result<Acknowledged, Fault> {
         loop {
             let answer = timeout_at(until, self.answers.next()).await;
             let answer = answer.map_err(|_elapsed| Fault::Unacknowledged)?;
@@ -179,8 +186,8 @@ impl Window {
         }
     }
 
-    fn expected(&self, batch: &InFlight) -> Stored {
-        Stored {
+    fn expected(&self, batch: &InFlight) -> Acknowledged {
+        Acknowledged {
             stream: self.stream.to_owned(),
             sequence: batch.sequence,
             count: batch.spans.len(),
@@ -238,10 +245,7 @@ mod tests {
     impl Window {
         /// Puts a batch in flight, as publishing it does.
         fn send(&mut self, position: u64, spans: Vec<Span>) {
-            let in_flight = self.push(spans.len(), event(position));
-            in_flight.sequence += spans.len() as u64;
-            in_flight.spans = spans;
-            self.last_sequence = in_flight.sequence;
+            self.push(spans, event(position));
         }
     }
 

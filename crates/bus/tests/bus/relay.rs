@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::stream;
+
 use crate::world::{EVENTS, World, jetstream, stored};
 use tiffin_bus::StreamSpec;
 use tiffin_testkit::eventually;
@@ -184,6 +186,33 @@ async fn what_others_publish_into_an_idle_stream_is_passed_over() -> anyhow::Res
         .await?;
     let _relay = world.relay("two").await?;
     world.append(20).await?;
+    world.relayed_exactly().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_somebody_forbade_batches_is_made_to_take_them() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let relay = world.relay("one").await?;
+    world.append(20).await?;
+    world.relayed_exactly().await?;
+    let forbid = async || -> anyhow::Result<()> {
+        let jetstream = jetstream(&world.server.url()).await?;
+        let found = jetstream.get_stream(EVENTS.name).await?;
+        let config = stream::Config {
+            allow_batch_publish: false,
+            ..found.cached_info().config.clone()
+        };
+        jetstream.update_stream(config).await?;
+        Ok(())
+    };
+    forbid().await?;
+    world.append(20).await?;
+    world.relayed_exactly().await?;
+    relay.stop().await?;
+    forbid().await?;
+    world.append(20).await?;
+    let _relay = world.relay("two").await?;
     world.relayed_exactly().await?;
     Ok(())
 }
