@@ -12,8 +12,9 @@ pub(crate) struct Connection {
     json: bool,
     /// When it was first asked.
     begun: Instant,
-    /// When it answered last, if it did.
-    answered: Option<Instant>,
+    /// When it was last known to be there: when it was first asked, if it has only been late.
+    known: Option<Instant>,
+    answered: bool,
     away: bool,
 }
 
@@ -22,31 +23,39 @@ impl Connection {
         Self {
             json,
             begun: Instant::now(),
-            answered: None,
+            known: None,
+            answered: false,
             away: false,
         }
     }
 
     /// It answers.
     pub(crate) fn is_there(&mut self) {
-        self.answered = Some(Instant::now());
+        self.known = Some(Instant::now());
+        let answered = std::mem::replace(&mut self.answered, true);
         if std::mem::take(&mut self.away) {
-            output::news("the connection is back", self.json);
+            let news = if answered {
+                "the connection is back"
+            } else {
+                "the service answers"
+            };
+            output::news(news, self.json);
         }
     }
 
     /// Fails if it is no use to try again: one that was there before may come back, and one that is late may be busy,
     /// but one that never was is probably another mistake.
     pub(crate) fn lost(&mut self, failure: Failure) -> Result<(), Failure> {
-        let known = self.answered.or(failure.is_late().then_some(self.begun));
-        let worth_it = known.is_some_and(|at| at.elapsed() < PATIENCE);
+        self.known = self.known.or(failure.is_late().then_some(self.begun));
+        let worth_it = self.known.is_some_and(|at| at.elapsed() < PATIENCE);
         if !failure.retryable() || !worth_it {
             return Err(failure);
         }
         if !std::mem::replace(&mut self.away, true) {
-            let news = match self.answered {
-                None => "no answer yet, trying again",
-                Some(_) => "connection lost, trying again",
+            let news = if self.answered {
+                "connection lost, trying again"
+            } else {
+                "no answer yet, trying again"
             };
             output::news(news, self.json);
         }

@@ -75,7 +75,7 @@ impl Failure {
         Self { unsent: true, ..self }
     }
 
-    /// The request reached a server that has not answered in time.
+    /// No answer came in time.
     pub(crate) fn late(self) -> Self {
         Self { late: true, ..self }
     }
@@ -117,7 +117,7 @@ impl Failure {
         self.unsent
     }
 
-    /// Whether a server has the request and has not answered in time.
+    /// Whether no answer came in time, so that somebody may be there.
     pub(crate) fn is_late(&self) -> bool {
         self.late
     }

@@ -16,7 +16,7 @@ const BYTES: usize = 128 * 1024;
 /// The longest wait for news.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// A time may be so far ahead of the database's clock, which the reader's clock may be.
+/// The reader's clock may be so far ahead of the database's.
 const AHEAD: Duration = Duration::from_mins(1);
 
 /// Why there is no page.
