@@ -40,24 +40,6 @@ pub(crate) async fn stream(context: &Context, spec: &StreamSpec) -> Result<Strea
     configured(context, spec, spec.config()).await
 }
 
-/// Makes a stream take batches, also one that somebody made or changed by hand; it keeps the rest of its configuration.
-pub(crate) async fn batches(context: &Context, stream: &Stream) -> Result<(), EnsureError> {
-    if stream.cached_info().config.allow_batch_publish {
-        return Ok(());
-    }
-    // What is cached may be from before an update.
-    let found = stream.get_info().await?.config;
-    if !found.allow_batch_publish {
-        warn!(stream = found.name, "the stream takes no batches, and is made to");
-        let config = Config {
-            allow_batch_publish: true,
-            ..found
-        };
-        context.update_stream(config).await?;
-    }
-    Ok(())
-}
-
 /// The same, with a configuration that is not quite the usual one of `spec`.
 pub(crate) async fn configured(
     context: &Context,
@@ -97,6 +79,24 @@ pub(crate) async fn configured(
         );
     }
     Ok(found)
+}
+
+/// Makes a stream take batches, also one that somebody made or changed by hand; it keeps the rest of its configuration.
+pub(crate) async fn batches(context: &Context, stream: &Stream) -> Result<(), EnsureError> {
+    if stream.cached_info().config.allow_batch_publish {
+        return Ok(());
+    }
+    // What is cached may be from before an update.
+    let found = stream.get_info().await?.config;
+    if !found.allow_batch_publish {
+        warn!(stream = found.name, "the stream takes no batches, and is made to");
+        let config = Config {
+            allow_batch_publish: true,
+            ..found
+        };
+        context.update_stream(config).await?;
+    }
+    Ok(())
 }
 
 /// The durable consumer, created or brought up to `spec` if need be; its stream must be there.

@@ -44,8 +44,18 @@ pub(crate) struct Failure {
     message: String,
     hint: Option<String>,
     code: Cow<'static, str>,
-    unsent: bool,
-    late: bool,
+    request: Request,
+}
+
+/// What became of the request that failed.
+#[derive(Debug, PartialEq, Eq)]
+enum Request {
+    /// It certainly never reached a server.
+    Unsent,
+    /// No answer came in time.
+    Late,
+    /// It was answered, or there was none, or nobody knows.
+    Ended,
 }
 
 impl Failure {
@@ -55,8 +65,7 @@ impl Failure {
             message: message.to_string(),
             hint: None,
             code: exit.code().into(),
-            unsent: false,
-            late: false,
+            request: Request::Ended,
         }
     }
 
@@ -72,12 +81,14 @@ impl Failure {
 
     /// The request never reached a server.
     pub(crate) fn unsent(self) -> Self {
-        Self { unsent: true, ..self }
+        let request = Request::Unsent;
+        Self { request, ..self }
     }
 
     /// No answer came in time.
     pub(crate) fn late(self) -> Self {
-        Self { late: true, ..self }
+        let request = Request::Late;
+        Self { request, ..self }
     }
 
     /// The first of a GraphQL answer's errors.
@@ -94,8 +105,7 @@ impl Failure {
             message: text(&error["message"]).unwrap_or_else(|| format!("the server refused it: {errors}")),
             hint: text(&error["extensions"]["hint"]),
             code: code.map_or(exit.code().into(), Cow::Owned),
-            unsent: false,
-            late: false,
+            request: Request::Ended,
         }
     }
 
@@ -107,19 +117,18 @@ impl Failure {
             message: error.message,
             hint: Some(error.hint).filter(|hint| !hint.is_empty()),
             code: error.code.into(),
-            unsent: false,
-            late: false,
+            request: Request::Ended,
         }
     }
 
     /// Whether the request certainly had no effect, because it never reached a server.
     pub(crate) fn is_unsent(&self) -> bool {
-        self.unsent
+        self.request == Request::Unsent
     }
 
     /// Whether no answer came in time, so that somebody may be there.
     pub(crate) fn is_late(&self) -> bool {
-        self.late
+        self.request == Request::Late
     }
 
     /// Whether the same request, sent again, may succeed.

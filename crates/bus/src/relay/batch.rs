@@ -5,6 +5,8 @@
 //! stands in the subject to which the server answers: `<inbox>.<batch>.<flow>.fail.<number>.<operation>.$FI`.
 
 use async_nats::{Message, StatusCode, jetstream};
+#[cfg(test)]
+use bytes::Bytes;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -114,21 +116,24 @@ pub(super) fn read(answer: &Message) -> Result<Option<Acknowledged>, Fault> {
     }
 }
 
+/// What the server sends.
+#[cfg(test)]
+pub(super) fn answer(payload: impl Into<Bytes>) -> Message {
+    let payload = payload.into();
+    Message {
+        subject: "inbox".into(),
+        reply: None,
+        length: payload.len(),
+        payload,
+        headers: None,
+        status: None,
+        description: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn answer(payload: &'static str) -> Message {
-        Message {
-            subject: "inbox".into(),
-            reply: None,
-            payload: payload.into(),
-            headers: None,
-            status: None,
-            description: None,
-            length: payload.len(),
-        }
-    }
 
     #[test]
     fn the_first_message_starts_a_batch_and_the_last_commits_it() {

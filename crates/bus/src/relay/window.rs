@@ -223,18 +223,6 @@ mod tests {
         }
     }
 
-    fn answer(payload: String) -> async_nats::Message {
-        async_nats::Message {
-            subject: "inbox".into(),
-            reply: None,
-            length: payload.len(),
-            payload: payload.into(),
-            headers: None,
-            status: None,
-            description: None,
-        }
-    }
-
     /// A window after sequence 7, and what the server answers.
     fn window() -> (Window, mpsc::UnboundedSender<async_nats::Message>) {
         let (server, answers) = mpsc::unbounded();
@@ -242,17 +230,10 @@ mod tests {
         (window, server)
     }
 
-    impl Window {
-        /// Puts a batch in flight, as publishing it does.
-        fn send(&mut self, position: u64, spans: Vec<Span>) {
-            self.push(spans, event(position));
-        }
-    }
-
     /// Answers that so many messages are stored, the last as `sequence`.
     fn store(server: &mpsc::UnboundedSender<async_nats::Message>, sequence: u64, count: usize) {
         let payload = format!(r#"{{"stream":"{STREAM}","seq":{sequence},"batch":"b","count":{count}}}"#);
-        server.unbounded_send(answer(payload)).unwrap();
+        server.unbounded_send(batch::answer(payload)).unwrap();
     }
 
     fn spans(count: usize) -> Vec<Span> {
@@ -262,9 +243,9 @@ mod tests {
     #[tokio::test]
     async fn a_batch_is_settled_when_all_of_it_is_stored_behind_what_was_there() {
         let (mut window, server) = window();
-        window.send(5, spans(3));
+        window.push(spans(3), event(5));
         assert!(window.pass_over(event(6)));
-        let flow = answer(r#"{"type":"ack","seq":0,"msgs":256}"#.to_owned());
+        let flow = batch::answer(r#"{"type":"ack","seq":0,"msgs":256}"#);
         server.unbounded_send(flow).unwrap();
         store(&server, 10, 3);
         assert_eq!(window.settled().await.unwrap().unwrap(), (event(6), 10));
@@ -276,7 +257,7 @@ mod tests {
     async fn a_batch_that_is_stored_in_part_or_elsewhere_is_a_fault() {
         for (sequence, count) in [(9, 2), (11, 3), (10, 2)] {
             let (mut window, server) = window();
-            window.send(5, spans(3));
+            window.push(spans(3), event(5));
             store(&server, sequence, count);
             let settled = window.settled().await.unwrap();
             assert!(matches!(settled, Err(Fault::Displaced { .. })), "{settled:?}");
@@ -286,7 +267,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_batch_that_nobody_acknowledges_is_a_fault() {
         let (mut window, _server) = window();
-        window.send(5, spans(3));
+        window.push(spans(3), event(5));
         let begun = Instant::now();
         let settled = window.settled().await.unwrap();
         assert!(matches!(settled, Err(Fault::Unacknowledged)), "{settled:?}");
@@ -296,7 +277,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_ends_is_a_fault() {
         let mut window = Window::answered(STREAM, 7, "inbox".to_owned(), stream::empty().boxed());
-        window.send(5, spans(1));
+        window.push(spans(1), event(5));
         assert!(matches!(window.settled().await, Some(Err(Fault::Disconnected))));
     }
 
@@ -304,8 +285,8 @@ mod tests {
     async fn what_is_in_flight_when_the_window_ends_has_failed_and_nothing_else() {
         let (tracer, mut recorded) = Tracer::recording(1.0, 10);
         let (mut window, server) = window();
-        window.send(1, vec![tracer.request(None, "acknowledged")]);
-        window.send(2, vec![tracer.request(None, "given up")]);
+        window.push(vec![tracer.request(None, "acknowledged")], event(1));
+        window.push(vec![tracer.request(None, "given up")], event(2));
         store(&server, 8, 1);
         assert!(matches!(window.settled().await, Some(Ok(_))));
         drop(window);
@@ -325,7 +306,7 @@ mod tests {
         for sequence in [9, 11] {
             window.pause();
             assert!(window.has_room());
-            window.send(1, spans(2));
+            window.push(spans(2), event(1));
             assert!(!window.has_room());
             // More events, while the first batch is on its way.
             window.pause();
@@ -339,10 +320,10 @@ mod tests {
     #[tokio::test]
     async fn what_comes_while_an_open_window_is_in_use_is_no_pause() {
         let (mut window, server) = window();
-        window.send(1, spans(1));
+        window.push(spans(1), event(1));
         store(&server, 8, 1);
         assert!(matches!(window.settled().await, Some(Ok(_))));
-        window.send(2, spans(1));
+        window.push(spans(1), event(2));
         window.pause();
         assert!(window.has_room());
     }
@@ -350,12 +331,12 @@ mod tests {
     #[tokio::test]
     async fn an_open_window_has_room_as_long_as_a_whole_batch_fits() {
         let (mut window, server) = window();
-        window.send(1, spans(1));
+        window.push(spans(1), event(1));
         store(&server, 8, 1);
         assert!(matches!(window.settled().await, Some(Ok(_))));
-        window.send(2, spans(batch::SIZE));
+        window.push(spans(batch::SIZE), event(2));
         assert!(window.has_room());
-        window.send(3, spans(1));
+        window.push(spans(1), event(3));
         assert!(!window.has_room());
     }
 }
