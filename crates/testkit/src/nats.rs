@@ -15,6 +15,8 @@ use crate::{
     tools::nats_server,
 };
 
+/// By itself a server allows streams as much as the disk has free, so that tests would depend on that.
+const JETSTREAM: &str = "jetstream { max_file_store: 16GB }";
 /// How long a server may take until it greets.
 const START: Duration = Duration::from_secs(30);
 
@@ -26,6 +28,7 @@ pub struct NatsServer(Arc<Server>);
 struct Server {
     port: u16,
     folder: PathBuf,
+    configuration: String,
     process: Mutex<Option<Process>>,
 }
 
@@ -34,11 +37,7 @@ impl NatsServer {
     pub async fn start() -> Self {
         blocking(|| {
             loop {
-                let server = Server {
-                    port: free_port(),
-                    folder: scratch_folder("nats"),
-                    process: Mutex::new(None),
-                };
+                let server = Server::new(JETSTREAM.to_owned());
                 // The port may have been taken in between.
                 if server.start() {
                     return Self(Arc::new(server));
@@ -48,9 +47,33 @@ impl NatsServer {
         .await
     }
 
+    /// Starts three servers on 127.0.0.1 that are one cluster, each of which tells its clients of the others.
+    pub async fn cluster() -> [Self; 3] {
+        blocking(|| {
+            loop {
+                let ports = [(); 3].map(|()| free_port());
+                let routes = ports.map(|port| format!("nats://127.0.0.1:{port}")).join(", ");
+                let servers = ports.map(|port| {
+                    Server::new(format!(
+                        "server_name: n{port}\ncluster {{ name: test, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n{JETSTREAM}"
+                    ))
+                });
+                if servers.iter().all(Server::start) {
+                    return servers.map(|server| Self(Arc::new(server)));
+                }
+            }
+        })
+        .await
+    }
+
     /// Where clients connect.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.0.port)
+    }
+
+    /// What it is called in its cluster; alone it has a name of the server's making.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.0.configuration.contains(&format!("server_name: {name}\n"))
     }
 
     /// Its process id, while it runs.
@@ -100,15 +123,23 @@ impl NatsServer {
 }
 
 impl Server {
+    fn new(configuration: String) -> Self {
+        Self {
+            port: free_port(),
+            folder: scratch_folder("nats"),
+            configuration,
+            process: Mutex::new(None),
+        }
+    }
+
     fn store(&self) -> PathBuf {
         self.folder.join("store")
     }
 
     /// Whether it came up; it does not if the port is in use.
     fn start(&self) -> bool {
-        // By itself it allows streams as much as the disk has free, so that tests would depend on that.
         let configuration = self.folder.join("nats-server.conf");
-        fs::write(&configuration, "jetstream { max_file_store: 16GB }").expect("our own folder");
+        fs::write(&configuration, &self.configuration).expect("our own folder");
         let mut command = command(nats_server());
         command
             .args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-sd"])

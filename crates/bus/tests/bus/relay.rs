@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use async_nats::jetstream::stream;
 
 use crate::world::{EVENTS, World, jetstream, stored};
 use tiffin_bus::StreamSpec;
-use tiffin_testkit::eventually;
+use tiffin_eventstore::DatabaseUrl;
+use tiffin_testkit::{NatsServer, eventually, scratch_folder};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_with_a_message_is_published_once_and_in_order() -> anyhow::Result<()> {
@@ -111,6 +113,42 @@ async fn a_server_killed_in_mid_publishing_costs_nothing() -> anyhow::Result<()>
     world.append(4).await?;
     world.relayed_exactly().await?;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_of_three_killed_in_mid_publishing_costs_nothing() -> anyhow::Result<()> {
+    let servers = NatsServer::cluster().await;
+    let log = DatabaseUrl::Sqlite(scratch_folder("log"));
+    let world = World::on(servers[0].clone(), log).await?;
+    let replicated = StreamSpec {
+        replicas: 3,
+        ..EVENTS
+    };
+    let _relay = world.relay_with("events", "one", replicated).await?;
+    for _ in 0..2 {
+        world.append(4).await?;
+        let before = world.relayed_exactly().await?.len();
+        let url = world.server.url();
+        let leader = leader(&url).await?;
+        let leader = servers.iter().find(|server| server.is_called(&leader));
+        let leader = leader.context("a server of the cluster leads")?;
+        let killing = async {
+            eventually!(stored(&url).await.unwrap_or_default().len(), |found| *found
+                > before);
+            leader.kill().await;
+            Ok(())
+        };
+        tokio::try_join!(world.append(2_000), killing)?;
+        leader.restart().await;
+    }
+    world.relayed_exactly().await?;
+    Ok(())
+}
+
+async fn leader(url: &str) -> anyhow::Result<String> {
+    let mut stream = jetstream(url).await?.get_stream(EVENTS.name).await?;
+    let cluster = stream.info().await?.cluster.as_ref().context("a cluster")?;
+    cluster.leader.clone().context("a leader")
 }
 
 #[tokio::test(flavor = "multi_thread")]
