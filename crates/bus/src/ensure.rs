@@ -3,7 +3,10 @@
 use async_nats::jetstream::{
     Context, ErrorCode,
     consumer::{Consumer, pull},
-    context::{CreateStreamError, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError},
+    context::{
+        ConsumerInfoError, ConsumerInfoErrorKind, CreateStreamError, CreateStreamErrorKind, GetStreamError,
+        GetStreamErrorKind, RequestError,
+    },
     stream::{Config, ConsumerError, ConsumerErrorKind, Stream},
 };
 use tracing::{info, warn};
@@ -22,6 +25,9 @@ pub(crate) enum EnsureError {
     /// The consumer could not be created or updated.
     #[error("cannot create the consumer: {0}")]
     Consumer(#[from] ConsumerError),
+    /// The consumer could not be read.
+    #[error("cannot read the consumer: {0}")]
+    Unread(#[source] async_nats::Error),
     /// JetStream did not answer.
     #[error("cannot ask JetStream: {0}")]
     Request(#[from] RequestError),
@@ -59,12 +65,23 @@ pub(crate) async fn configured(
         },
         Err(error) => return Err(error.into()),
     };
-    let theirs = version_of(&found.cached_info().config.metadata);
-    if theirs < spec.version {
+    let present = &found.cached_info().config;
+    let theirs = version_of(&present.metadata);
+    let wanted = if theirs < spec.version {
+        Some(config)
+    } else {
+        // Replicas are a setting and of no version. They are never taken away: somebody may have added them by hand.
+        (present.num_replicas < spec.replicas).then(|| Config {
+            num_replicas: spec.replicas,
+            ..present.clone()
+        })
+    };
+    if let Some(config) = wanted {
         match context.update_stream(&config).await {
             Ok(_) => info!(
                 stream = spec.name,
-                version = spec.version,
+                version = theirs.max(spec.version),
+                replicas = config.num_replicas,
                 "stream configuration updated"
             ),
             Err(error) => {
@@ -105,10 +122,15 @@ pub(crate) async fn consumer(
     spec: &ConsumerSpec,
 ) -> Result<Consumer<pull::Config>, EnsureError> {
     let stream = context.get_stream_no_info(spec.stream).await?;
-    let Ok(found) = stream.get_consumer::<pull::Config>(spec.durable).await else {
-        return Ok(context
-            .create_consumer_on_stream(spec.config(), spec.stream)
-            .await?);
+    let found = match stream.get_consumer::<pull::Config>(spec.durable).await {
+        Ok(found) => found,
+        Err(error) if is_missing(&error) => {
+            return Ok(context
+                .create_consumer_on_stream(spec.config(), spec.stream)
+                .await?);
+        }
+        // Not creating what may be there: a newer release may have configured it.
+        Err(error) => return Err(EnsureError::Unread(error)),
     };
     if version_of(&found.cached_info().config.metadata) >= spec.version {
         return Ok(found);
@@ -128,6 +150,16 @@ pub(crate) async fn consumer(
 fn is_absent(error: &GetStreamError) -> bool {
     matches!(error.kind(), GetStreamErrorKind::JetStream(error)
         if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}
+
+/// Whether there is no such consumer, or no such stream, as making the consumer tells.
+fn is_missing(error: &async_nats::Error) -> bool {
+    error.downcast_ref::<ConsumerInfoError>().is_some_and(|error| {
+        matches!(
+            error.kind(),
+            ConsumerInfoErrorKind::NotFound | ConsumerInfoErrorKind::StreamNotFound
+        )
+    })
 }
 
 fn is_taken(error: &CreateStreamError) -> bool {

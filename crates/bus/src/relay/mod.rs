@@ -109,12 +109,16 @@ impl Relay {
             };
             let fault = match begun {
                 Ok(mut session) => {
-                    backoff.reset();
-                    said.clear();
-                    match session.run(token).await {
-                        Ok(()) => return,
-                        Err(fault) => fault,
+                    let begun = session.place();
+                    let Err(fault) = session.run(token).await else {
+                        return;
+                    };
+                    // A fault that only publishing meets, such as a subject that is no longer the stream's, comes again.
+                    if session.place() != begun {
+                        backoff.reset();
+                        said.clear();
                     }
+                    fault
                 }
                 Err(fault) => fault,
             };

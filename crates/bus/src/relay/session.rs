@@ -58,6 +58,11 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
+    /// How far it has come.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
     /// Publishes until `token` is cancelled or a fault asks for another look; keeps what was acknowledged.
     pub(super) async fn run(&mut self, token: &CancellationToken) -> Result<(), Fault> {
         let connection = self.relay.bus.publishing();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::jetstream::stream;
+use futures::StreamExt;
 
 use crate::world::{EVENTS, World, jetstream, stored};
 use tiffin_bus::StreamSpec;
@@ -145,6 +146,29 @@ async fn a_leader_of_three_killed_in_mid_publishing_costs_nothing() -> anyhow::R
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_gets_the_replicas_that_it_lacks_and_keeps_those_that_it_has() -> anyhow::Result<()> {
+    let servers = NatsServer::cluster().await;
+    let log = DatabaseUrl::Sqlite(scratch_folder("log"));
+    let world = World::on(servers[0].clone(), log).await?;
+    for (holder, wanted, there) in [("one", 1, 1), ("two", 3, 3), ("three", 1, 3)] {
+        let spec = StreamSpec {
+            replicas: wanted,
+            ..EVENTS
+        };
+        let relay = world.relay_with("events", holder, spec).await?;
+        world.append(4).await?;
+        world.relayed_exactly().await?;
+        let stream = jetstream(&world.server.url())
+            .await?
+            .get_stream(EVENTS.name)
+            .await?;
+        assert_eq!(stream.cached_info().config.num_replicas, there);
+        relay.stop().await?;
+    }
+    Ok(())
+}
+
 async fn leader(url: &str) -> anyhow::Result<String> {
     let mut stream = jetstream(url).await?.get_stream(EVENTS.name).await?;
     let cluster = stream.info().await?.cluster.as_ref().context("a cluster")?;
@@ -251,6 +275,42 @@ async fn a_stream_that_somebody_forbade_batches_is_made_to_take_them() -> anyhow
     forbid().await?;
     world.append(20).await?;
     let _relay = world.relay("two").await?;
+    world.relayed_exactly().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_refuses_what_is_published_is_looked_at_ever_more_rarely() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let _relay = world.relay("one").await?;
+    world.append(20).await?;
+    world.relayed_exactly().await?;
+    let client = async_nats::connect(world.server.url()).await?;
+    let mut looks = client
+        .subscribe(format!("$JS.API.STREAM.INFO.{}", EVENTS.name))
+        .await?;
+    client.flush().await?;
+    let take_only = async |subject: &str| -> anyhow::Result<()> {
+        let jetstream = jetstream(&world.server.url()).await?;
+        let found = jetstream.get_stream(EVENTS.name).await?;
+        let config = stream::Config {
+            subjects: vec![subject.to_owned()],
+            ..found.cached_info().config.clone()
+        };
+        jetstream.update_stream(config).await?;
+        Ok(())
+    };
+    take_only("other.>").await?;
+    world.append(20).await?;
+    let mut counted = 0;
+    let counting = async {
+        while looks.next().await.is_some() {
+            counted += 1;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(3), counting).await.ok();
+    assert!(counted < 30, "{counted} times in three seconds");
+    take_only("event.>").await?;
     world.relayed_exactly().await?;
     Ok(())
 }
