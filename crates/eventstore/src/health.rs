@@ -64,7 +64,15 @@ impl Health {
         }
     }
 
-    /// The database gave no answer, or refused.
+    /// The database gave no answer to a question, or one that is none. Any other answer ends that, where only a write
+    /// would end a refusal to write.
+    pub(crate) fn unread(&self, fault: &Fault) {
+        if self.state().away.begins(fault) {
+            tracing::warn!(schema = self.schema, error = %fault, "the database cannot be read; trying again");
+        }
+    }
+
+    /// The database did not do what it was asked to write, or whatever a transaction may be.
     pub(crate) fn failed(&self, fault: &Fault) {
         let schema = self.schema;
         let mut state = self.state();
@@ -136,6 +144,15 @@ mod tests {
         trouble.begins(&full());
         trouble.told = trouble.told.and_then(|told| told.checked_sub(QUIET));
         assert!(trouble.begins(&full()) && trouble.ends());
+    }
+
+    #[test]
+    fn a_question_that_was_refused_is_no_refusal_to_write() {
+        let health = Health::of("log");
+        health.unread(&full());
+        assert_eq!(health.is_well(), (false, true));
+        health.answered();
+        assert_eq!(health.is_well(), (true, true));
     }
 
     #[test]

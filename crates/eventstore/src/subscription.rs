@@ -86,7 +86,7 @@ impl Subscription {
                 Ok(events) => return Ok(self.hand_out(events, generation)),
                 Err(ReadError::LogReplaced) => return Err(self.replaced().await),
                 Err(ReadError::Unavailable(fault)) => {
-                    self.tail.health().failed(&fault);
+                    self.tail.health().unread(&fault);
                     backoff.pause().await;
                 }
             }

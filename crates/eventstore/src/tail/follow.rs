@@ -59,7 +59,7 @@ impl Tail {
         let held = read_after(&*self.backend, self.head(), 0).await;
         match held {
             Err(ReadError::LogReplaced) => return self.log_replaced(generation).await,
-            Err(ReadError::Unavailable(fault)) => return self.health.failed(&fault),
+            Err(ReadError::Unavailable(fault)) => return self.health.unread(&fault),
             Ok(_) => self.health.answered(),
         }
         if let Ok(end) = last_cursor(&*self.backend).await {
@@ -92,7 +92,7 @@ impl Tail {
                 }
                 Err(ReadError::LogReplaced) => self.log_replaced(generation).await,
                 Err(ReadError::Unavailable(fault)) => {
-                    self.health.failed(&fault);
+                    self.health.unread(&fault);
                     backoff.pause().await;
                 }
             }

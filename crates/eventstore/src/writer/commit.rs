@@ -25,7 +25,8 @@ impl Writer {
             cursor,
             entries: entries.collect(),
         };
-        self.until_answered(|| self.parts.backend.commit(&group)).await
+        self.until_answered(true, || self.parts.backend.commit(&group))
+            .await
     }
 
     /// Hands what was written to the tail, then to those who appended it. Gives back what was lost.

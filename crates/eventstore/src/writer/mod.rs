@@ -149,7 +149,10 @@ impl Writer {
             .iter()
             .map(|waiting| verdict::look(&waiting.append, waiting.place))
             .collect();
-        let seen = match self.until_answered(|| self.parts.backend.look(&looks)).await {
+        // What was sent before and did not win may have been written all the same.
+        let refusable = unsure.iter().all(|waiting| !waiting.lost);
+        let looking = self.until_answered(refusable, || self.parts.backend.look(&looks));
+        let seen = match looking.await {
             Ok(seen) => seen,
             Err(error) => {
                 return unsure
@@ -210,15 +213,18 @@ impl Writer {
         });
     }
 
-    /// Repeats a question to the database until there is an answer. A refusal counts as one only of the first attempt:
-    /// of a later one it does not tell what became of those before.
-    async fn until_answered<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, AppendError>
+    /// Repeats a question to the database until there is an answer. A refusal counts as one only where it is `refusable`,
+    /// and only of the first attempt: of a later one it does not tell what became of those before.
+    async fn until_answered<T, F>(
+        &self,
+        mut refusable: bool,
+        mut ask: impl FnMut() -> F,
+    ) -> Result<T, AppendError>
     where
         F: Future<Output = Result<T, Fault>>,
     {
         let health = &self.parts.health;
         let mut backoff = Backoff::new();
-        let mut first = true;
         loop {
             let fault = match ask().await {
                 Ok(answer) => {
@@ -228,7 +234,7 @@ impl Writer {
                 Err(fault) => fault,
             };
             health.failed(&fault);
-            if std::mem::take(&mut first) && !fault.passes() {
+            if std::mem::take(&mut refusable) && !fault.passes() {
                 return Err(AppendError::Unavailable(fault));
             }
             if self.parts.closing.is_cancelled() {
