@@ -1,12 +1,12 @@
 //! Serving requests as an ADR-32 service, so that `nats micro` lists, describes and measures it.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_nats::service::{self, Service, ServiceExt, endpoint};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture, future::join_all};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::{backoff::Backoff, bus::Bus, message::Headers};
 
@@ -127,6 +127,23 @@ async fn start<'a>(
     Ok((service, endpoints))
 }
 
+/// A panic is the failure of the one request that met it.
+async fn guarded(
+    subject: String,
+    handling: BoxFuture<'_, Result<Bytes, ServiceError>>,
+) -> Result<Bytes, ServiceError> {
+    AssertUnwindSafe(handling)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            error!(subject, "a request could not be handled");
+            Err(ServiceError {
+                code: 500,
+                message: "the request could not be handled".to_owned(),
+            })
+        })
+}
+
 async fn answer(requests: endpoint::Endpoint, handler: &Handler) {
     requests
         .for_each_concurrent(CONCURRENCY, |request| async move {
@@ -135,7 +152,8 @@ async fn answer(requests: endpoint::Endpoint, handler: &Handler) {
                 headers: request.message.headers.clone().into(),
                 payload: request.message.payload.clone(),
             };
-            let answer = handler(received).await.map_err(|error| service::error::Error {
+            let answer = guarded(received.subject.clone(), handler(received)).await;
+            let answer = answer.map_err(|error| service::error::Error {
                 code: error.code.into(),
                 status: error.message,
             });

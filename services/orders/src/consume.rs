@@ -70,8 +70,8 @@ impl Starts {
                                 judge(&span, &outcome);
                                 this.finish(&delivery, order, outcome).await;
                             }
-                            // The process stops, and the message comes again.
-                            Err(_) => span.fail("stopped"),
+                            // Started already, or the process stops; the message comes again.
+                            Err(_) => span.fail("dropped"),
                         }
                     });
                 }

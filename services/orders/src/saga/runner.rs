@@ -27,6 +27,10 @@ const ATTEMPTS: u32 = 5;
 /// The pause after the first failure; it doubles.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How soon an order is woken again whose time had not come, as happens while the database's clock, which was put back,
+/// stands still here.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
 /// What became of an input: the order as it then was, or why it did not move.
 pub(crate) type Outcome = Result<Arc<Loaded>, Failure>;
 
@@ -88,7 +92,8 @@ impl Runner {
     }
 
     /// Carries an input out, after all that came before it for the same order. Waits while too many orders are worked
-    /// on; what it returns can be waited for or not. No answer means that the process stops.
+    /// on; what it returns can be waited for or not. No answer means that the order is being started already, or
+    /// that the process stops.
     pub(crate) async fn submit(
         &self,
         id: OrderId,
@@ -155,7 +160,7 @@ impl Runner {
     fn join(&self, id: OrderId, job: Job) -> Option<Job> {
         match self.active().get_mut(&id) {
             Some(waiting) => {
-                waiting.push_back(job);
+                wait(waiting, job);
                 None
             }
             None => Some(job),
@@ -166,7 +171,7 @@ impl Runner {
         let mut active = self.active();
         // Another task may have begun with the order while this one waited for the permit.
         if let Some(waiting) = active.get_mut(&id) {
-            waiting.push_back(job);
+            wait(waiting, job);
             return;
         }
         active.insert(id, VecDeque::new());
@@ -180,27 +185,28 @@ impl Runner {
 
     /// Works on one order until nothing has come in for it and nothing is due.
     async fn work(&self, id: OrderId, mut job: Job) {
-        let wake_at = loop {
+        let saga = &self.0.saga;
+        let woken = matches!(job.input, Input::Wake).then(|| saga.cache.get(id));
+        let last = loop {
             let outcome = self.carry_out(id, &job).await;
             // A refused input leaves the order as it is, and something may be due in it.
-            let state = outcome
-                .as_ref()
-                .ok()
-                .cloned()
-                .or_else(|| self.0.saga.cache.get(id));
-            let wake_at = state.and_then(|state| state.order.wake_at());
+            let state = outcome.as_ref().ok().cloned().or_else(|| saga.cache.get(id));
             if let Some(reply) = job.reply {
                 // Nobody may be waiting for it any more.
                 reply.send(outcome).ok();
             }
-            let due = wake_at.is_some_and(|at| at <= self.0.saga.store.now());
+            let wake_at = state.as_ref().and_then(|state| state.order.wake_at());
+            let due = wake_at.is_some_and(|at| at <= saga.store.now());
             match self.next(id, due && !self.0.lifecycle.soft.is_cancelled()) {
                 Some(next) => job = next,
-                None => break wake_at,
+                None => break state,
             }
         };
-        if let Some(at) = wake_at.and_then(|at| self.instant(at)) {
-            self.0.timers.arm(id, at);
+        let Some(last) = last else { return };
+        if let Some(at) = last.order.wake_at().and_then(|at| self.instant(at)) {
+            let in_vain = woken.flatten().is_some_and(|before| Arc::ptr_eq(&before, &last));
+            let soonest = if in_vain { STANDSTILL } else { Duration::ZERO };
+            self.0.timers.arm(id, at.max(Instant::now() + soonest));
         }
     }
 
@@ -251,6 +257,15 @@ impl Runner {
     }
 }
 
+/// An order's message comes again for as long as the database is away: one start that waits is enough, and the answer to
+/// another ends with its sender.
+fn wait(waiting: &mut VecDeque<Job>, job: Job) {
+    let is_start = |job: &Job| matches!(job.input, Input::Start);
+    if !(is_start(&job) && waiting.iter().any(is_start)) {
+        waiting.push_back(job);
+    }
+}
+
 /// A panic of the handler is its failure, not the process'.
 pub(crate) fn guarded<T>(
     handling: impl Future<Output = Result<T, Failure>>,
@@ -268,6 +283,16 @@ pub(crate) fn guarded<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_waits_for_one_start_and_for_every_other_input() {
+        let mut waiting = VecDeque::new();
+        for input in [Input::Start, Input::Wake, Input::Start, Input::Wake] {
+            wait(&mut waiting, Job { input, ..Job::wake() });
+        }
+        let inputs: Vec<_> = waiting.into_iter().map(|job| job.input).collect();
+        assert_eq!(inputs, [Input::Start, Input::Wake, Input::Wake]);
+    }
 
     #[tokio::test]
     async fn a_panic_is_a_failure_of_the_handler() {

@@ -1,6 +1,10 @@
 //! One step of one order: fold, decide, append. Only `decide` refuses.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
 
 use tiffin_eventstore::{
     Append, AppendError, Cursor, EventStore, Expected, NewEvent, RecordedEvent, Revision, StreamName, Urgency,
@@ -109,7 +113,7 @@ impl Saga {
         };
         if first.revision == Revision::FIRST
             && let Some(id) = OrderId::from_stream(first.stream.as_str())
-            && let Ok(loaded) = fold(&[first])
+            && let Some(loaded) = folded(&[first])
         {
             self.cache.put(id, &Arc::new(loaded));
         }
@@ -130,7 +134,7 @@ impl Saga {
             return;
         };
         for (id, events) in missing.into_iter().zip(streams) {
-            if let Ok(loaded) = fold(&events) {
+            if let Some(loaded) = folded(&events) {
                 self.cache.put(id, &Arc::new(loaded));
             }
         }
@@ -190,6 +194,11 @@ impl Saga {
         }
         span
     }
+}
+
+/// The order, unless its stream cannot be folded: its step meets that again, and is guarded.
+fn folded(events: &[Arc<RecordedEvent>]) -> Option<Loaded> {
+    catch_unwind(AssertUnwindSafe(|| fold(events))).ok()?.ok()
 }
 
 /// The event by which `new` is recorded.
