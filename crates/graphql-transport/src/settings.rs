@@ -69,6 +69,15 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The same, where so many connections may stay open.
+    #[must_use]
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        self.streams.connections = connections;
+        self
+    }
+}
+
 impl Default for StreamSettings {
     fn default() -> Self {
         Self {

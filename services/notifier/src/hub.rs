@@ -52,10 +52,11 @@ impl Hub {
 
     /// Sends the watchers of this order, or of every order, to the store, since something was missed.
     pub(crate) fn read_again(&self, order: Option<OrderId>) {
-        for (id, topic) in &*self.topics() {
-            if order.is_none_or(|order| order == *id) {
-                topic.window.send_modify(Window::clear);
-            }
+        let topics = self.topics();
+        let read_again = |topic: &Topic| topic.window.send_modify(Window::clear);
+        match order {
+            Some(order) => topics.get(&order).into_iter().for_each(read_again),
+            None => topics.values().for_each(read_again),
         }
     }
 

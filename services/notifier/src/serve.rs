@@ -33,8 +33,9 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
         keys,
         tracer,
     };
+    let transport = tiffin_graphql_transport::Settings::from(settings.transport);
     let config = Config {
-        transport: settings.transport.into(),
+        transport: transport.with_connections(settings.http.max_connections),
     };
     let router = start(dependencies, config, &lifecycle, &mut platform.registry);
     platform.show(&admin);

@@ -16,6 +16,7 @@ use std::{
 use anyhow::Context;
 use tiffin_eventstore::DatabaseUrl;
 use tiffin_graphql::Principal;
+use tiffin_graphql_transport::Settings as Transport;
 use tiffin_runtime::{Ending, Error, HttpServer, Lifecycle, Process, Secret, program};
 
 pub(crate) use self::settings::Settings;
@@ -142,7 +143,7 @@ async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::
         database,
         nats_url,
         keys,
-        transport: settings.transport.into(),
+        transport: Transport::from(settings.transport).with_connections(settings.http.max_connections),
         saga,
     };
     let services = services::start(plan, http, &process).await?;

@@ -27,6 +27,8 @@ use crate::{
 
 /// Results are gathered up to so many bytes and written together.
 const BATCH_BYTES: usize = 16 * 1024;
+/// The longest id of an operation: it is kept while the operation runs, and sent with each result.
+const ID_BYTES: usize = 256;
 /// How long the client may take to say good-bye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -202,6 +204,9 @@ impl Connection {
         let Some(session) = self.session.clone() else {
             return Err(Close::Unauthorized.into());
         };
+        if id.len() > ID_BYTES {
+            return Err(Close::BadRequest("The id of an operation is too long").into());
+        }
         if self.operations.contains(id) {
             return Err(Close::SubscriberExists(id.to_owned()).into());
         }

@@ -115,6 +115,11 @@ async fn what_the_protocol_forbids_closes_the_connection_with_its_code() {
     }
     let mut client = Client::ready(&server).await;
     client
+        .subscribe(&"a".repeat(257), "subscription { wait(first: 1) }")
+        .await;
+    assert_eq!(client.closed().await, 4400, "an id that is sent with each result");
+    let mut client = Client::ready(&server).await;
+    client
         .0
         .send(Message::binary(b"{}".to_vec()))
         .await
