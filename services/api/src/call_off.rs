@@ -14,9 +14,6 @@ use crate::orders::{Orders, wrong};
 
 const SUBJECT: &str = "orders.order.cancel";
 
-/// How long a verdict may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 impl Orders {
     pub(crate) async fn call_off(
         &self,
@@ -32,7 +29,8 @@ impl Orders {
         let headers: Vec<_> = span.header().map(|trace| (TRACE, trace)).into_iter().collect();
         let answer = self
             .bus
-            .request_with_headers(SUBJECT, &headers, request.into(), PATIENCE);
+            // Without a verdict there has to be time to look at the order.
+            .request_with_headers(SUBJECT, &headers, request.into(), self.patience / 2);
         match answer.await {
             Ok(reply) => match v1::CancelOrderResponse::decode(reply).map(|reply| reply.result) {
                 Ok(Some(Verdict::Order(_))) => self.read(id).await?.ok_or(ErrorCode::NotFound.into()),

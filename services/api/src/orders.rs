@@ -1,5 +1,7 @@
 //! Orders as the GraphQL contract asks for them, on the event store and the bus.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tiffin_bus::Bus;
 use tiffin_eventstore::EventStore;
@@ -16,6 +18,8 @@ pub(crate) struct Orders {
     pub(crate) bus: Bus,
     pub(crate) list: Tables,
     pub(crate) admission: Admission,
+    /// How long an append may take: less than a request, so that its answer can say what to do.
+    pub(crate) patience: Duration,
     pub(crate) metrics: Metrics,
     pub(crate) tracer: Tracer,
 }

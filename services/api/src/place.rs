@@ -1,7 +1,5 @@
 //! Placing an order: one append, which one idempotency key can make succeed only once.
 
-use std::time::Duration;
-
 use sha2::{Digest, Sha256};
 use tiffin_eventstore::{Append, AppendError, Expected, NewEvent, RecordedEvent, Urgency};
 use tiffin_graphql::{Caller, Created, Error, ErrorCode, NewOrder, NewProduct, OrderView};
@@ -22,9 +20,6 @@ use crate::{
     orders::{Orders, wrong},
     view::view,
 };
-
-/// How long an append may take; below the transport's limit, so that the answer can say what to do.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 const REPEAT: &str =
     "Repeat the request with the same idempotencyKey; a request without one may order twice.";
@@ -57,7 +52,7 @@ impl Orders {
         let span = spans::append(&self.tracer, &self.store, caller.trace);
         span.set(spans::ORDER_ID, wish.id);
         let append = wish.append(span.context());
-        match timeout(PATIENCE, self.store.append(append)).await {
+        match timeout(self.patience, self.store.append(append)).await {
             Ok(Ok(appended)) => {
                 drop(span);
                 let recorded = appended.events.first().ok_or(ErrorCode::Internal)?;

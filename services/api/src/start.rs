@@ -109,6 +109,7 @@ pub async fn start(
         bus,
         list: tables,
         admission,
+        patience: config.transport.request_timeout.mul_f64(0.8),
         metrics,
         tracer: tracer.clone(),
     };

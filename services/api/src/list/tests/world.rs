@@ -94,6 +94,7 @@ impl World {
                 AdmissionLimits::default(),
                 CancellationToken::new(),
             ),
+            patience: Duration::from_secs(4),
             metrics: Metrics::default(),
             store,
             tracer: tiffin_trace::Tracer::silent(0.0),
