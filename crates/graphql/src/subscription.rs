@@ -11,8 +11,7 @@ pub struct Subscription;
 /// What can be watched.
 #[Subscription]
 impl Subscription {
-    /// The order's state now, then each later version exactly once and in order; completes after the last one. An
-    /// update whose version is null is a mere notification.
+    /// The order's state now, then each later version exactly once and in order; completes after the last one.
     async fn on_order_updated(
         &self,
         ctx: &Context<'_>,

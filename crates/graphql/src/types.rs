@@ -80,7 +80,7 @@ pub struct OrderUpdated {
     pub status: OrderStatus,
     /// When that came about.
     pub updated_at: AwsDateTime,
-    /// The order's version; null for a mere notification.
+    /// The order's version.
     pub version: Option<i32>,
     /// Why it ended early, as a code.
     pub reason: Option<String>,
