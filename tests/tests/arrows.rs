@@ -34,7 +34,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("proto", vec!["order", "trace"]),
         ("graphql", vec!["order", "trace"]),
         ("bus", vec!["eventstore", "trace"]),
-        ("platform", vec!["bus", "eventstore", "runtime", "trace"]),
+        ("platform", vec!["bus", "eventstore", "proto", "runtime", "trace"]),
         ("api", COMMON.to_vec()),
         ("orders", COMMON.to_vec()),
         ("notifier", COMMON.to_vec()),

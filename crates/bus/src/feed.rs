@@ -11,7 +11,7 @@ use std::{convert::Infallible, future, pin::Pin, sync::Arc, time::Duration};
 
 use async_nats::jetstream;
 use bytes::Bytes;
-use tiffin_eventstore::{Cursor, EventStore, Position, ReadError, RecordedEvent};
+use tiffin_eventstore::{Cursor, EventStore, ReadError, RecordedEvent};
 use tiffin_trace::TraceParent;
 use tokio::{
     sync::{mpsc, watch},
@@ -45,8 +45,6 @@ pub enum FeedItem {
         subject: String,
         /// Its payload.
         payload: Bytes,
-        /// The position of its event.
-        position: Position,
         /// The id of its event.
         event_id: Uuid,
         /// What it belongs to, if that is sampled.
@@ -180,7 +178,6 @@ impl Follower {
         let published = FeedItem::Published {
             subject: message.subject.into_string(),
             payload: message.payload,
-            position: event.position,
             event_id: event.event_id,
             trace: headers.trace(),
         };

@@ -85,23 +85,17 @@ pub struct Config {
     pub url: DatabaseUrl,
     /// How often the log is looked at for what nobody announced: other processes' commits, another log.
     pub poll: Duration,
-    /// The most bytes of events that wait for the writer, for each urgency; appenders wait for room.
-    pub queue_bytes: usize,
     /// The most bytes of the newest events kept in memory for subscriptions.
     pub tail_bytes: usize,
-    /// How many streams' last revisions the writer remembers.
-    pub heads: usize,
 }
 
 impl Config {
-    /// The defaults: poll 500 ms, 16 MiB waiting, 32 MiB of tail, 100,000 heads.
+    /// The defaults: poll 500 ms, 32 MiB of tail.
     pub fn new(url: DatabaseUrl) -> Self {
         Self {
             url,
             poll: Duration::from_millis(500),
-            queue_bytes: 16 * 1024 * 1024,
             tail_bytes: 32 * 1024 * 1024,
-            heads: 100_000,
         }
     }
 }

@@ -26,6 +26,9 @@ use crate::{
     writer::{Desk, Parts, Queue, Writer},
 };
 
+/// The most bytes of events that wait for the writer, for each urgency; appenders wait for room.
+const QUEUE_BYTES: usize = 16 * 1024 * 1024;
+
 /// A log of events in streams. Cheap to clone; one per process and database.
 #[derive(Clone)]
 pub struct EventStore(Arc<Inner>);
@@ -91,7 +94,7 @@ impl EventStore {
         let closing = CancellationToken::new();
         let metrics = Metrics::new();
         let health = Arc::new(Health::of("log"));
-        let queue = Arc::new(Queue::new(config.queue_bytes));
+        let queue = Arc::new(Queue::new(QUEUE_BYTES));
         let tail = Tail::new(
             Arc::clone(&backend),
             head,
@@ -113,7 +116,7 @@ impl EventStore {
             closing: closing.clone(),
         };
         let tasks = TaskTracker::new();
-        let writer = Writer::new(writer, config.heads, database.is_ours_alone());
+        let writer = Writer::new(writer, database.is_ours_alone());
         let desk = Arc::new(Desk::new(writer, tasks.clone()));
         let follower = Arc::clone(&tail).follow(Arc::clone(&clock), config.poll);
         tasks.spawn(vital(closing.clone(), follower));

@@ -5,8 +5,7 @@ use std::time::Duration;
 use tiffin_bus::{Message, StreamSpec};
 use tiffin_eventstore::RecordedEvent;
 use tiffin_order::OrderId;
-use tiffin_platform::spans;
-use tiffin_proto::{Publication, kind};
+use tiffin_proto::kind;
 use tiffin_trace::Tracer;
 
 /// How long new orders may gather while they come thick and fast. What follows an order (broker, consumer, saga) wakes a dozen
@@ -34,14 +33,5 @@ pub(crate) fn message(tracer: &Tracer, event: &RecordedEvent) -> Option<Message>
         return None;
     }
     let id = OrderId::from_stream(event.stream.as_str())?;
-    let publication = Publication::of(&event.kind, &event.data, &event.metadata, event.created_at)?;
-    let subject = format!("{}.{id}", publication.name);
-    let span = spans::publish(tracer, publication.trace(), &subject, event.id);
-    span.set(spans::ORDER_ID, id);
-    Some(Message {
-        subject,
-        headers: publication.headers("order.api", span.header()),
-        payload: publication.payload,
-        span,
-    })
+    tiffin_platform::message(tracer, event, id, "order.api")
 }

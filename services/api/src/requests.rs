@@ -2,13 +2,11 @@
 
 use std::{fmt::Display, sync::Arc};
 
-use bytes::Bytes;
-use prost::{Message, Name};
-use tiffin_bus::{Endpoint, ServiceError, ServiceSpec};
+use tiffin_bus::{Endpoint, ServiceSpec};
 use tiffin_eventstore::EventStore;
-use tiffin_proto::{
-    Language,
-    v1::{self, get_rebuilding_response, rebuild_orders_response},
+use tiffin_platform::{answer, error};
+use tiffin_proto::v1::{
+    self, get_rebuilding_response::Result as Known, rebuild_orders_response::Result as Begun,
 };
 use tokio::sync::Notify;
 
@@ -29,35 +27,17 @@ pub(crate) fn spec(rebuilds: &Rebuilds) -> ServiceSpec {
     let endpoints = vec![
         Endpoint::new("rebuild", "api.orders.rebuild", move |request| {
             let rebuilds = begin.clone();
-            async move {
-                let language = Language::of(&request.payload);
-                let result = match language.read(&request.payload) {
-                    Ok(v1::RebuildOrdersRequest {}) => rebuilds.begin().await,
-                    Err(problem) => Err(wrong(problem)),
-                };
-                let result = result.map_or_else(
-                    rebuild_orders_response::Result::Error,
-                    rebuild_orders_response::Result::Rebuilding,
-                );
-                let result = Some(result);
-                write(language, &v1::RebuildOrdersResponse { result })
-            }
+            let work = async move |v1::RebuildOrdersRequest {}, _| rebuilds.begin().await;
+            answer(request, work, |result| v1::RebuildOrdersResponse {
+                result: Some(result.map_or_else(Begun::Error, Begun::Rebuilding)),
+            })
         }),
         Endpoint::new("progress", "api.orders.progress", move |request| {
             let rebuilds = progress.clone();
-            async move {
-                let language = Language::of(&request.payload);
-                let result = match language.read(&request.payload) {
-                    Ok(v1::GetRebuildingRequest { id }) => rebuilds.progress(id).await,
-                    Err(problem) => Err(wrong(problem)),
-                };
-                let result = result.map_or_else(
-                    get_rebuilding_response::Result::Error,
-                    get_rebuilding_response::Result::Rebuilding,
-                );
-                let result = Some(result);
-                write(language, &v1::GetRebuildingResponse { result })
-            }
+            let work = async move |v1::GetRebuildingRequest { id }, _| rebuilds.progress(id).await;
+            answer(request, work, |result| v1::GetRebuildingResponse {
+                result: Some(result.map_or_else(Known::Error, Known::Rebuilding)),
+            })
         }),
     ];
     ServiceSpec {
@@ -80,11 +60,9 @@ impl Rebuilds {
         let generation = Generation::from_id(id);
         let generations = self.tables.generations().await.map_err(unavailable)?;
         if !generations.have_seen(generation) {
-            return Err(v1::Error {
-                code: "NOT_FOUND".to_owned(),
-                message: format!("there is no building {id}"),
-                hint: "Use the id that api.orders.rebuild answered.".to_owned(),
-            });
+            let message = format_args!("there is no building {id}");
+            let hint = "Use the id that api.orders.rebuild answered.";
+            return Err(error("NOT_FOUND", message, hint));
         }
         self.of(generation).await
     }
@@ -92,12 +70,9 @@ impl Rebuilds {
     async fn of(&self, generation: Generation) -> Result<v1::Rebuilding, v1::Error> {
         let live = self.tables.generations().await.map_err(unavailable)?.live;
         if live > generation {
-            return Err(v1::Error {
-                code: "NOT_FOUND".to_owned(),
-                message: format!("another list has taken the place of building {}", generation.id()),
-                hint: "If nobody began one, the log was replaced meanwhile, and the list is built from the new one."
-                    .to_owned(),
-            });
+            let message = format_args!("another list has taken the place of building {}", generation.id());
+            let hint = "If nobody began one, the log was replaced meanwhile, and the list is built from the new one.";
+            return Err(error("NOT_FOUND", message, hint));
         }
         let head = self.store.head().await.map_err(unavailable)?.position;
         let done = live == generation;
@@ -116,29 +91,11 @@ impl Rebuilds {
     }
 }
 
-fn write<M: Message + Name>(language: Language, answer: &M) -> Result<Bytes, ServiceError> {
-    language
-        .write(answer)
-        .map(Bytes::from)
-        .map_err(|error| ServiceError {
-            code: 500,
-            message: error.to_string(),
-        })
-}
-
-fn wrong(problem: impl Display) -> v1::Error {
-    v1::Error {
-        code: "BAD_USER_INPUT".to_owned(),
-        message: problem.to_string(),
-        hint: "Send the request as protobuf, or as a JSON object.".to_owned(),
-    }
-}
-
-fn unavailable(error: impl Display) -> v1::Error {
-    tracing::warn!(%error, "a request about the list of orders could not be answered");
-    v1::Error {
-        code: "UNAVAILABLE".to_owned(),
-        message: "the list cannot be reached at the moment".to_owned(),
-        hint: "Send the same request again in a moment.".to_owned(),
-    }
+fn unavailable(problem: impl Display) -> v1::Error {
+    tracing::warn!(error = %problem, "a request about the list of orders could not be answered");
+    error(
+        "UNAVAILABLE",
+        "the list cannot be reached at the moment",
+        "Send the same request again in a moment.",
+    )
 }

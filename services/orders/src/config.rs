@@ -11,10 +11,6 @@ pub struct Config {
     pub speed: f64,
     /// On how many NATS servers the stream of changes is kept: 1, or 3 in a cluster.
     pub stream_replicas: usize,
-    /// How many orders are worked on at a time; more wait.
-    pub in_flight: usize,
-    /// How many orders' states are kept in memory.
-    pub cached: usize,
 }
 
 impl Default for Config {
@@ -24,8 +20,6 @@ impl Default for Config {
                 .expect("the default workflow makes sense"),
             speed: 1.0,
             stream_replicas: 1,
-            in_flight: 1024,
-            cached: 20_000,
         }
     }
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use tiffin_bus::{Message, StreamSpec};
 use tiffin_eventstore::RecordedEvent;
 use tiffin_order::OrderId;
-use tiffin_platform::spans;
-use tiffin_proto::{Publication, kind};
+use tiffin_proto::kind;
 use tiffin_trace::Tracer;
 
 /// The stream of changes.
@@ -36,14 +35,5 @@ pub(crate) fn any_message(tracer: &Tracer, event: &RecordedEvent) -> Option<Mess
         kind::MESSAGE_PARKED => ("order.processing", stream.strip_prefix("parked-")?.to_owned()),
         _ => ("order.processing", OrderId::from_stream(stream)?.to_string()),
     };
-    let publication = Publication::of(&event.kind, &event.data, &event.metadata, event.created_at)?;
-    let subject = format!("{}.{id}", publication.name);
-    let span = spans::publish(tracer, publication.trace(), &subject, event.id);
-    span.set(spans::ORDER_ID, id);
-    Some(Message {
-        subject,
-        headers: publication.headers(source, span.header()),
-        payload: publication.payload,
-        span,
-    })
+    tiffin_platform::message(tracer, event, id, source)
 }

@@ -1,15 +1,16 @@
 //! The ADR-32 service `orders`: questions and commands that need an answer now.
 
-use std::{fmt::Display, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
-use prost::{Message, Name};
-use tiffin_bus::{Endpoint, ServiceError, ServiceRequest, ServiceSpec};
+use tiffin_bus::{Endpoint, ServiceSpec};
 use tiffin_order::{Actor, Input, InvalidInput, Note, Order, OrderId, Refusal};
-use tiffin_platform::spans;
+use tiffin_platform::{answer, error, spans, wrong};
 use tiffin_proto::{
-    Language, cancel_reason, order_message,
-    v1::{self, cancel_order_response, get_order_response, read_events_response, republish_response},
+    cancel_reason, order_message,
+    v1::{
+        self, cancel_order_response::Result as Cancelled, get_order_response::Result as Got,
+        read_events_response::Result as Read, republish_response::Result as Republished,
+    },
 };
 use tiffin_trace::{SpanKind, TraceParent};
 
@@ -32,27 +33,34 @@ pub(crate) fn spec(runner: &Runner, again: &Again) -> ServiceSpec {
     let endpoints = vec![
         Endpoint::new("get", "orders.order.get", move |request| {
             let runner = get.clone();
-            answer(request, async move |question: v1::GetOrderRequest, _| {
-                runner.get(&question).await
+            let work = async move |question: v1::GetOrderRequest, _| runner.get(&question).await;
+            answer(request, work, |result| v1::GetOrderResponse {
+                result: Some(result.map_or_else(Got::Error, Got::Order)),
             })
         }),
         Endpoint::new("cancel", CANCEL, move |request| {
             let runner = cancel.clone();
-            answer(request, async move |command: v1::CancelOrderRequest, trace| {
-                runner.cancel(&command, trace).await
+            let work =
+                async move |command: v1::CancelOrderRequest, trace| runner.cancel(&command, trace).await;
+            answer(request, work, |result| v1::CancelOrderResponse {
+                result: Some(result.map_or_else(Cancelled::Error, Cancelled::Order)),
             })
         }),
         Endpoint::new("events", "orders.events.read", move |request| {
             let log = log.clone();
-            answer(request, async move |question: v1::ReadEventsRequest, _| {
-                read(&log, &question).await
+            let work = async move |question: v1::ReadEventsRequest, _| read(&log, &question).await;
+            answer(request, work, |result| v1::ReadEventsResponse {
+                result: Some(result.map_or_else(Read::Error, Read::Events)),
             })
         }),
         Endpoint::new("republish", "orders.events.republish", move |request| {
             let again = again.clone();
-            answer(request, async move |command: v1::RepublishRequest, _| {
+            let work = async move |command: v1::RepublishRequest, _| {
                 let order = optional(&command.order)?;
                 Ok(again.publish(&command, order).await?)
+            };
+            answer(request, work, |result| v1::RepublishResponse {
+                result: Some(result.map_or_else(Republished::Error, Republished::Republishing)),
             })
         }),
     ];
@@ -62,109 +70,6 @@ pub(crate) fn spec(runner: &Runner, again: &Again) -> ServiceSpec {
         description: "Carries orders through their workflow.",
         endpoints,
     }
-}
-
-/// What a request is answered with: what was asked for, or why not.
-trait Answer: Message + Name + Default {
-    type Content: Send;
-    fn new(result: Result<Self::Content, v1::Error>) -> Self;
-}
-
-impl Answer for v1::GetOrderResponse {
-    type Content = v1::Order;
-
-    fn new(result: Result<v1::Order, v1::Error>) -> Self {
-        let result = result.map_or_else(
-            get_order_response::Result::Error,
-            get_order_response::Result::Order,
-        );
-        Self { result: Some(result) }
-    }
-}
-
-impl Answer for v1::CancelOrderResponse {
-    type Content = v1::Order;
-
-    fn new(result: Result<v1::Order, v1::Error>) -> Self {
-        let result = result.map_or_else(
-            cancel_order_response::Result::Error,
-            cancel_order_response::Result::Order,
-        );
-        Self { result: Some(result) }
-    }
-}
-
-impl Answer for v1::ReadEventsResponse {
-    type Content = v1::Events;
-
-    fn new(result: Result<v1::Events, v1::Error>) -> Self {
-        let result = result.map_or_else(
-            read_events_response::Result::Error,
-            read_events_response::Result::Events,
-        );
-        Self { result: Some(result) }
-    }
-}
-
-impl Answer for v1::RepublishResponse {
-    type Content = v1::Republishing;
-
-    fn new(result: Result<v1::Republishing, v1::Error>) -> Self {
-        let result = result.map_or_else(
-            republish_response::Result::Error,
-            republish_response::Result::Republishing,
-        );
-        Self { result: Some(result) }
-    }
-}
-
-/// A question and the message that answers it.
-trait Question: Message + Name + Default {
-    type Answer: Answer;
-}
-
-impl Question for v1::GetOrderRequest {
-    type Answer = v1::GetOrderResponse;
-}
-
-impl Question for v1::CancelOrderRequest {
-    type Answer = v1::CancelOrderResponse;
-}
-
-impl Question for v1::ReadEventsRequest {
-    type Answer = v1::ReadEventsResponse;
-}
-
-impl Question for v1::RepublishRequest {
-    type Answer = v1::RepublishResponse;
-}
-
-/// Reads a request in the language it is written in, and answers in the same.
-async fn answer<Q: Question, F>(
-    request: ServiceRequest,
-    work: impl FnOnce(Q, Option<TraceParent>) -> F + Send,
-) -> Result<Bytes, ServiceError>
-where
-    F: Future<Output = Result<<Q::Answer as Answer>::Content, v1::Error>> + Send,
-{
-    let language = Language::of(&request.payload);
-    let question = language.read(&request.payload);
-    let trace = request.headers.trace();
-    let result = match question {
-        Ok(question) => work(question, trace).await,
-        Err(problem) => Err(wrong(
-            problem,
-            "Send the request as protobuf, or as a JSON object.",
-        )),
-    };
-    let answer = Q::Answer::new(result);
-    language
-        .write(&answer)
-        .map(Bytes::from)
-        .map_err(|error| ServiceError {
-            code: 500,
-            message: error.to_string(),
-        })
 }
 
 impl Runner {
@@ -254,10 +159,6 @@ fn invalid(input: &InvalidInput) -> v1::Error {
     wrong(input, input.problem.hint())
 }
 
-fn wrong(problem: impl Display, hint: &str) -> v1::Error {
-    error("BAD_USER_INPUT", problem, hint)
-}
-
 /// What whoever asked is told; faults of ours in few words, since the log has the others.
 fn fault(id: OrderId, failure: &Failure) -> v1::Error {
     let again = "Send the same request again in a moment.";
@@ -288,12 +189,4 @@ fn internal(id: OrderId, failure: &Failure) -> v1::Error {
         "the order cannot be handled",
         "Tell the operator the order's id.",
     )
-}
-
-fn error(code: &str, message: impl Display, hint: &str) -> v1::Error {
-    v1::Error {
-        code: code.to_owned(),
-        message: message.to_string(),
-        hint: hint.to_owned(),
-    }
 }

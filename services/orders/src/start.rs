@@ -75,7 +75,7 @@ pub async fn start(
     workflows.define().await?;
 
     let metrics = Metrics::new();
-    let cache = Cache::new(config.cached);
+    let cache = Cache::default();
     let saga = Saga {
         store: store.clone(),
         workflows,
@@ -83,7 +83,7 @@ pub async fn start(
         metrics: metrics.clone(),
         tracer: tracer.clone(),
     };
-    let runner = Runner::new(saga, config.in_flight, lifecycle.clone());
+    let runner = Runner::new(saga, lifecycle.clone());
     metrics.register(registry, runner.clone());
     lifecycle.spawn("timers", runner.clone().keep_time(stop()));
     lifecycle.spawn(

@@ -8,6 +8,9 @@ use uuid::Uuid;
 use super::{Target, queue::Waiting, verdict};
 use crate::{Position, RecordedEvent, Revision, StreamName};
 
+/// How many streams are remembered.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+
 /// A stream's last event, as far as the writer knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Head {
@@ -23,10 +26,9 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    pub(super) fn new(capacity: usize, exact: bool) -> Self {
-        let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
+    pub(super) fn new(exact: bool) -> Self {
         Self {
-            known: LruCache::new(capacity),
+            known: LruCache::new(REMEMBERED),
             exact,
         }
     }

@@ -73,11 +73,11 @@ struct Target {
 
 impl Writer {
     /// `sole`: nobody but this process writes to the database.
-    pub(crate) fn new(parts: Parts, heads: usize, sole: bool) -> Self {
+    pub(crate) fn new(parts: Parts, sole: bool) -> Self {
         let generation = parts.tail.generation();
         Self {
             parts,
-            heads: Heads::new(heads, sole),
+            heads: Heads::new(sole),
             written: Cursor::START,
             generation,
         }

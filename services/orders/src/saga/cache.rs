@@ -10,16 +10,19 @@ use tiffin_order::OrderId;
 
 use super::Loaded;
 
+/// How many states are kept.
+const KEPT: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+
 /// A bounded cache. What it holds may be old, never wrong: the fence of an append shows it.
 pub(crate) struct Cache(Mutex<LruCache<OrderId, Arc<Loaded>>>);
 
-impl Cache {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self(Mutex::new(LruCache::new(
-            NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN),
-        )))
+impl Default for Cache {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(KEPT)))
     }
+}
 
+impl Cache {
     pub(crate) fn get(&self, id: OrderId) -> Option<Arc<Loaded>> {
         self.entries().get(&id).cloned()
     }

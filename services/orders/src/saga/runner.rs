@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Loaded, Origin, Saga, timers::Timers};
 use crate::park;
 
+/// How many orders are worked on at a time.
+const AT_ONCE: usize = 1_024;
 /// How often in a row a handler may fail on an order.
 const ATTEMPTS: u32 = 5;
 /// The pause after the first failure; it doubles.
@@ -70,9 +72,8 @@ impl Job {
 }
 
 impl Runner {
-    /// A runner that works on at most `in_flight` orders at a time.
-    pub(crate) fn new(saga: Saga, in_flight: usize, lifecycle: Lifecycle) -> Self {
-        let permits = Arc::new(Semaphore::new(in_flight));
+    pub(crate) fn new(saga: Saga, lifecycle: Lifecycle) -> Self {
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
         Self(Arc::new(Inner {
             saga,
             active: Mutex::default(),

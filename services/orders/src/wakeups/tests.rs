@@ -53,11 +53,11 @@ impl World {
         let saga = Saga {
             store: store.clone(),
             workflows: Workflows::new(store.clone(), config.workflow, 1.0),
-            cache: Cache::new(10),
+            cache: Cache::default(),
             metrics: metrics.clone(),
             tracer: Tracer::silent(0.0),
         };
-        let runner = Runner::new(saga, 10, Lifecycle::new(Duration::from_secs(1)));
+        let runner = Runner::new(saga, Lifecycle::new(Duration::from_secs(1)));
         metrics.register(&mut Registry::default(), runner.clone());
         let wakeups = Wakeups {
             store: store.clone(),
