@@ -67,20 +67,17 @@ pub(crate) async fn configured(
     };
     let present = &found.cached_info().config;
     let theirs = version_of(&present.metadata);
-    let wanted = if theirs < spec.version {
-        Some(config)
-    } else {
-        // Replicas are a setting and of no version. They are never taken away: somebody may have added them by hand.
-        (present.num_replicas < spec.replicas).then(|| Config {
-            num_replicas: spec.replicas,
-            ..present.clone()
-        })
-    };
-    if let Some(config) = wanted {
+    // Replicas are a setting and of no version. They are never taken away: somebody may have added them by hand.
+    let lacks_replicas = theirs == spec.version && present.num_replicas < spec.replicas;
+    if theirs < spec.version || lacks_replicas {
+        let config = Config {
+            num_replicas: spec.replicas.max(present.num_replicas),
+            ..config
+        };
         match context.update_stream(&config).await {
             Ok(_) => info!(
                 stream = spec.name,
-                version = theirs.max(spec.version),
+                version = spec.version,
                 replicas = config.num_replicas,
                 "stream configuration updated"
             ),

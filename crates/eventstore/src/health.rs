@@ -64,15 +64,17 @@ impl Health {
         }
     }
 
-    /// The database gave no answer to a question, or one that is none. Any other answer ends that, where only a write
-    /// would end a refusal to write.
+    /// A read failed, or was refused. The next answer ends that; a refusal to write ends only with a write.
     pub(crate) fn unread(&self, fault: &Fault) {
+        if fault.passes() {
+            return self.failed(fault);
+        }
         if self.state().away.begins(fault) {
-            tracing::warn!(schema = self.schema, error = %fault, "the database cannot be read; trying again");
+            tracing::error!(schema = self.schema, error = %fault, "the database cannot be read; trying again");
         }
     }
 
-    /// The database did not do what it was asked to write, or whatever a transaction may be.
+    /// A write failed, or was refused, or a transaction that may be one.
     pub(crate) fn failed(&self, fault: &Fault) {
         let schema = self.schema;
         let mut state = self.state();

@@ -144,7 +144,11 @@ impl Collector for Answers {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let (answers, writes) = self.0.is_well();
         for (name, help, well) in [
-            ("up", "Whether the database answered last.", answers),
+            (
+                "up",
+                "Whether the database answered the last question, and did not refuse to be read.",
+                answers,
+            ),
             (
                 "writable",
                 "Whether the database did not refuse the last write.",

@@ -186,7 +186,7 @@ impl EventStore {
     }
 
     /// What keeps the log from being used, as far as the last answers of the database tell: it does not answer
-    /// ([`Fault::passes`]), or it refuses to write. The store logs when that begins and ends.
+    /// ([`Fault::passes`]), or it refuses to be read or to write. The store logs when that begins and ends.
     pub fn trouble(&self) -> Option<Fault> {
         self.0.health.trouble()
     }

@@ -1,4 +1,5 @@
-//! What every service's process stands on: the log, the bus, what both measure, whether they can be reached, and their spans.
+//! What every service's process stands on: the log, the bus, what both measure and whether they can be reached; and what all
+//! services do alike: answering requests, publishing events, their spans.
 
 mod answer;
 mod machine;

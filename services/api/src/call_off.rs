@@ -9,6 +9,7 @@ use tiffin_order::{Note, OrderId, Status};
 use tiffin_platform::spans;
 use tiffin_proto::v1::{self, cancel_order_response::Result as Verdict};
 use tiffin_trace::SpanKind;
+use tokio::time::timeout;
 
 use crate::orders::{Orders, wrong};
 
@@ -29,7 +30,6 @@ impl Orders {
         let headers: Vec<_> = span.header().map(|trace| (TRACE, trace)).into_iter().collect();
         let answer = self
             .bus
-            // Without a verdict there has to be time to look at the order.
             .request_with_headers(SUBJECT, &headers, request.into(), self.patience / 2);
         match answer.await {
             Ok(reply) => match v1::CancelOrderResponse::decode(reply).map(|reply| reply.result) {
@@ -50,12 +50,16 @@ impl Orders {
 
     /// Answers by what the order shows, since nobody said what became of the request.
     async fn as_seen(&self, id: OrderId) -> Result<OrderView, Error> {
-        let order = self.read(id).await?.ok_or(ErrorCode::NotFound)?;
+        let unknown = || {
+            Error::from(ErrorCode::Unavailable)
+                .hint("The order may still be cancelled: send the same request again, or look at the order.")
+                .retry_after(Duration::from_secs(1))
+        };
+        let reading = timeout(self.patience / 2, self.read(id)).await;
+        let order = reading.map_err(|_| unknown())??.ok_or(ErrorCode::NotFound)?;
         match order.details.status {
             Status::Cancelled => Ok(order),
-            status if status.is_cancellable() => Err(Error::from(ErrorCode::Unavailable)
-                .hint("The order may still be cancelled: send the same request again, or look at the order.")
-                .retry_after(Duration::from_secs(1))),
+            status if status.is_cancellable() => Err(unknown()),
             status => {
                 Err(Error::from(ErrorCode::OrderNotCancellable).hint(format!("The order is {status}.")))
             }

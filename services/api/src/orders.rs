@@ -18,7 +18,8 @@ pub(crate) struct Orders {
     pub(crate) bus: Bus,
     pub(crate) list: Tables,
     pub(crate) admission: Admission,
-    /// How long an append may take: less than a request, so that its answer can say what to do.
+    /// How long an append may take, and a cancellation's verdict half of that: less than a request, whose answer can then
+    /// say what to do.
     pub(crate) patience: Duration,
     pub(crate) metrics: Metrics,
     pub(crate) tracer: Tracer,

@@ -17,7 +17,7 @@ use crate::{
     method::{Plan, compare, median},
     metrics::values,
     report::{Figure, Goal},
-    run::{Clock, Run, Subject, latencies},
+    run::{Clock, Run, Subject, count, latencies},
     usage::Watched,
 };
 
@@ -43,6 +43,9 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
     );
     let from_bus = system.from_bus.iter().skip(1).copied().collect();
     figure.alone("messages that its bus brought", median(from_bus), None);
+    let (cost, by_bus) = system.in_the_flow().await?;
+    figure.alone("CPU-µs of the notifier for a push as it happens", cost, None);
+    figure.alone("of 100 of these, brought by the bus", by_bus, None);
     let idle = system.bytes_of_a_subscriber / 1024.0;
     figure.alone("KiB for an idle subscriber", idle, Some(Goal::AtMost(10.0)));
     Ok(figure)
@@ -136,6 +139,24 @@ impl System {
         Ok((logged.iter().sum(), vouched.iter().sum()))
     }
 
+    /// What the notifier's pushes cost while orders change as fast as they can, in microseconds of its CPU time, and how
+    /// many of a hundred the bus brought. The rate is that of the orders.
+    async fn in_the_flow(&mut self) -> Result<(f64, f64)> {
+        let orders = &self.stack.orders[0].process;
+        let notifier = Watched::none().and(Some(self.stack.notifier[0].process.id()));
+        orders.pause();
+        let received = Arc::default();
+        let _subscribers = self.watch_new_orders(&received).await?;
+        let (_, vouched) = self.brought().await?;
+        let pushes = SOCKETS as u64 * socket::FRAMES;
+        let clock = Clock::start(&notifier)?;
+        orders.resume();
+        received.wait_for(SOCKETS as u64 + pushes).await?;
+        let run = clock.stop(pushes, latencies())?;
+        let by_bus = self.brought().await?.1 - vouched;
+        Ok((run.cpu_per_operation(), 100.0 * by_bus / count(pushes)))
+    }
+
     /// Waits until all changes of all orders are in the stream.
     async fn carried_out(&mut self) {
         self.published += SOCKETS as u64 * socket::FRAMES;
@@ -156,7 +177,7 @@ impl Subject for System {
         let subscribers = self.watch_new_orders(&received).await?;
         if self.bytes_of_a_subscriber == 0.0 {
             let more = notifier.usage()?.resident.saturating_sub(before);
-            self.bytes_of_a_subscriber = crate::run::count(more) / crate::run::count(SOCKETS as u64);
+            self.bytes_of_a_subscriber = count(more) / count(SOCKETS as u64);
         }
         let (logged, vouched) = self.brought().await?;
         self.stack.notifier[0].process.pause();

@@ -1,6 +1,6 @@
 //! Appends for ten minutes, and the slowest of them.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
@@ -30,6 +30,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
     let turn = plan.time.unwrap_or(RUN) / TURNS;
     for (name, engine) in Engine::both().await {
         let (store, watched) = engine.log().await?;
+        let folder = watched.wal().and_then(Path::parent).map(Path::to_owned);
         let mut registry = Registry::default();
         store.register(&mut registry);
         let mut appenders = Appenders::new(store.clone(), watched);
@@ -38,6 +39,8 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
         rows.batches_of(events_of_a_group(&registry)?);
         let (ours, bare_groups) = turns(&mut appenders, &mut rows, turn).await?;
         store.close().await;
+        // The next database needs as many gigabytes.
+        folder.map(fs::remove_dir_all).transpose()?;
 
         let at = |histogram: &Histogram<u64>, part| count(histogram.value_at_quantile(part)) / 1e3;
         let (median, slow, bare) = (at(&ours, 0.5), at(&ours, SLOWEST), at(&bare_groups, SLOWEST));

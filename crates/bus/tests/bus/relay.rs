@@ -151,19 +151,28 @@ async fn a_stream_gets_the_replicas_that_it_lacks_and_keeps_those_that_it_has() 
     let servers = NatsServer::cluster().await;
     let log = DatabaseUrl::Sqlite(scratch_folder("log"));
     let world = World::on(servers[0].clone(), log).await?;
-    for (holder, wanted, there) in [("one", 1, 1), ("two", 3, 3), ("three", 1, 3)] {
+    for (holder, replicas, version, there) in [
+        ("one", 1, 1, 1),
+        ("two", 3, 1, 3),
+        ("three", 1, 1, 3),
+        ("four", 1, 2, 3),
+    ] {
         let spec = StreamSpec {
-            replicas: wanted,
+            replicas,
+            version,
             ..EVENTS
         };
         let relay = world.relay_with("events", holder, spec).await?;
         world.append(4).await?;
         world.relayed_exactly().await?;
-        let stream = jetstream(&world.server.url())
-            .await?
+        let jetstream = jetstream(&world.server.url()).await?;
+        let found = jetstream
             .get_stream(EVENTS.name)
-            .await?;
-        assert_eq!(stream.cached_info().config.num_replicas, there);
+            .await?
+            .cached_info()
+            .config
+            .num_replicas;
+        assert_eq!(found, there, "{holder}");
         relay.stop().await?;
     }
     Ok(())

@@ -45,11 +45,14 @@ impl Backend for Broken {
     async fn close(&self) {}
 }
 
-/// A database that answers each commit with the next of these faults, and writes when there are no more.
+/// A database that answers each commit with the next of these faults, and writes when there are no more; or says that what
+/// it was given was lost, and answers each look with the next of these answers.
 #[derive(Default)]
 struct Faulty {
     faults: Mutex<VecDeque<Fault>>,
     away: AtomicBool,
+    loses: bool,
+    looks: Mutex<VecDeque<Result<Vec<Arc<RecordedEvent>>, Fault>>>,
 }
 
 #[async_trait]
@@ -58,23 +61,25 @@ impl Backend for Faulty {
         if self.away.load(Ordering::Relaxed) {
             return Err(Fault::timed_out());
         }
+        let stream_no = Position(1);
+        let fate = if self.loses {
+            Fate::Lost
+        } else {
+            Fate::Written { stream_no }
+        };
         match self.faults.lock().unwrap().pop_front() {
             Some(fault) => Err(fault),
             None => Ok(Committed::Written {
                 before: group.cursor.position,
                 created_at: from_micros(0),
-                fates: vec![
-                    Fate::Written {
-                        stream_no: Position(1)
-                    };
-                    group.entries.len()
-                ],
+                fates: vec![fate; group.entries.len()],
             }),
         }
     }
 
     async fn look(&self, looks: &[Look<'_>]) -> Result<Vec<Vec<Arc<RecordedEvent>>>, Fault> {
-        Ok(vec![Vec::new(); looks.len()])
+        let next = self.looks.lock().unwrap().pop_front();
+        Ok(vec![next.unwrap_or_else(|| Ok(Vec::new()))?; looks.len()])
     }
 
     async fn read(&self, _: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, Fault> {
@@ -160,6 +165,35 @@ async fn events_that_were_asked_for_before_a_replacement_are_not_taken_in() {
     assert_eq!(tail.head(), Cursor::START);
     tail.take_in(&[Arc::clone(&event)], 1);
     assert_eq!(tail.head(), event.cursor());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_before_its_answer_was_lost_is_found_though_a_look_for_it_is_refused() {
+    let append = append("a");
+    let [event] = &append.events[..] else {
+        panic!("one event")
+    };
+    let written = Arc::new(RecordedEvent {
+        position: Position(1),
+        stream: append.stream.clone(),
+        stream_no: Position(1),
+        revision: Revision::FIRST,
+        id: event.id,
+        kind: event.kind.clone(),
+        data: event.data.clone(),
+        metadata: event.metadata.clone(),
+        created_at: from_micros(0),
+    });
+    let refusal: Fault = sqlx::Error::RowNotFound.into();
+    let store = store(Faulty {
+        faults: Mutex::new([Fault::timed_out()].into()),
+        loses: true,
+        looks: Mutex::new([Err(refusal), Ok(vec![written])].into()),
+        ..Faulty::default()
+    });
+    let answer = store.append(append).await;
+    assert!(answer.is_ok_and(|appended| appended.replayed));
+    assert!(store.trouble().is_none());
 }
 
 #[tokio::test(start_paused = true)]

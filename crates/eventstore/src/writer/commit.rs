@@ -8,6 +8,7 @@ use super::{Ready, Waiting, Writer};
 use crate::{
     AppendError, Appended, NewEvent, Position, RecordedEvent, Revision, StreamName,
     backend::{Committed, Entry, Fate, Group},
+    health::Health,
 };
 
 impl Writer {
@@ -25,7 +26,7 @@ impl Writer {
             cursor,
             entries: entries.collect(),
         };
-        self.until_answered(true, || self.parts.backend.commit(&group))
+        self.until_answered(Health::failed, true, || self.parts.backend.commit(&group))
             .await
     }
 

@@ -151,7 +151,7 @@ impl Writer {
             .collect();
         // What was sent before and did not win may have been written all the same.
         let refusable = unsure.iter().all(|waiting| !waiting.lost);
-        let looking = self.until_answered(refusable, || self.parts.backend.look(&looks));
+        let looking = self.until_answered(Health::unread, refusable, || self.parts.backend.look(&looks));
         let seen = match looking.await {
             Ok(seen) => seen,
             Err(error) => {
@@ -213,10 +213,11 @@ impl Writer {
         });
     }
 
-    /// Repeats a question to the database until there is an answer. A refusal counts as one only where it is `refusable`,
-    /// and only of the first attempt: of a later one it does not tell what became of those before.
+    /// Repeats a question to the database until there is an answer, and reports each fault. A refusal counts as one only
+    /// where it is `refusable`, and only of the first attempt: of a later one it does not tell what became of those before.
     async fn until_answered<T, F>(
         &self,
+        report: fn(&Health, &Fault),
         mut refusable: bool,
         mut ask: impl FnMut() -> F,
     ) -> Result<T, AppendError>
@@ -233,7 +234,7 @@ impl Writer {
                 }
                 Err(fault) => fault,
             };
-            health.failed(&fault);
+            report(health, &fault);
             if std::mem::take(&mut refusable) && !fault.passes() {
                 return Err(AppendError::Unavailable(fault));
             }

@@ -29,9 +29,9 @@ const ATTEMPTS: u32 = 5;
 /// The pause after the first failure; it doubles.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How soon an order is woken again whose time had not come, as happens while the database's clock, which was put back,
-/// stands still here.
-const STANDSTILL: Duration = Duration::from_secs(1);
+/// An order that was woken too early is woken again no sooner than this: a clock that stands still, since the database's was
+/// put back, would wake it a thousand times a second.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What became of an input: the order as it then was, or why it did not move.
 pub(crate) type Outcome = Result<Arc<Loaded>, Failure>;
@@ -206,7 +206,7 @@ impl Runner {
         let Some(last) = last else { return };
         if let Some(at) = last.order.wake_at().and_then(|at| self.instant(at)) {
             let in_vain = woken.flatten().is_some_and(|before| Arc::ptr_eq(&before, &last));
-            let soonest = if in_vain { STANDSTILL } else { Duration::ZERO };
+            let soonest = if in_vain { AGAIN } else { Duration::ZERO };
             self.0.timers.arm(id, at.max(Instant::now() + soonest));
         }
     }
