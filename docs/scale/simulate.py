@@ -31,7 +31,7 @@ INPUTS = {
     "poll": (1, "seconds", "code: how often a feed reads the log in any case"),
     "connect": (0.18, "CPU-ms a socket", "run: upgrade, init, subscription, first answer; no TLS"),
     "socket": (9, "KiB", "run: resident memory of a subscribed socket"),
-    "sockets": (20_000, "a notifier", "code: the default of `--max-connections`"),
+    "sockets": (20_000, "a notifier", "code: unless it is told otherwise"),
     "intake": (7.7, "CPU-µs a message", "parts: an ordered consumer, both ends"),
     "core": (4.5, "CPU-µs a message", "parts: a core subscription, both ends"),
     "interest": (3, "CPU-µs", "parts: a core subscription begun and ended, at the server"),
