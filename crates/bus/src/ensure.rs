@@ -1,5 +1,7 @@
 //! Makes streams and consumers be there as specified: idempotently, never destructively, never downgrading.
 
+use std::cmp::Ordering;
+
 use async_nats::jetstream::{
     Context, ErrorCode,
     consumer::{Consumer, pull},
@@ -65,34 +67,44 @@ pub(crate) async fn configured(
         },
         Err(error) => return Err(error.into()),
     };
-    let present = &found.cached_info().config;
-    let theirs = version_of(&present.metadata);
-    // Replicas are a setting and of no version. They are never taken away: somebody may have added them by hand.
-    let lacks_replicas = theirs == spec.version && present.num_replicas < spec.replicas;
-    if theirs < spec.version || lacks_replicas {
-        let config = Config {
-            num_replicas: spec.replicas.max(present.num_replicas),
-            ..config
-        };
-        match context.update_stream(&config).await {
-            Ok(_) => info!(
-                stream = spec.name,
-                version = spec.version,
-                replicas = config.num_replicas,
-                "stream configuration updated"
-            ),
-            Err(error) => {
-                warn!(stream = spec.name, %error, "stream configuration kept: it cannot be updated");
-            }
-        }
-    } else if theirs > spec.version {
-        info!(
-            stream = spec.name,
-            version = theirs,
-            "a newer release configured the stream; left as it is"
-        );
-    }
+    bring_up(context, &found.cached_info().config, spec, config).await;
     Ok(found)
+}
+
+/// Brings a stream that is there up to the version and the replicas of `spec`. Replicas are a setting and of no version; they
+/// are never taken away, and what else was set by hand stays as long as the version does.
+async fn bring_up(context: &Context, present: &Config, spec: &StreamSpec, config: Config) {
+    let stream = spec.name;
+    let theirs = version_of(&present.metadata);
+    let replicas = spec.replicas.max(present.num_replicas);
+    let mut wanted = match theirs.cmp(&spec.version) {
+        Ordering::Less => config,
+        Ordering::Equal if replicas > present.num_replicas => present.clone(),
+        Ordering::Equal => return,
+        Ordering::Greater => {
+            let version = theirs;
+            info!(
+                stream,
+                version, "a newer release configured the stream; left as it is"
+            );
+            return;
+        }
+    };
+    let spec = StreamSpec {
+        replicas,
+        ..spec.clone()
+    };
+    wanted.num_replicas = replicas;
+    wanted.metadata.extend(spec.metadata());
+    match context.update_stream(&wanted).await {
+        Ok(_) => info!(
+            stream,
+            version = spec.version,
+            replicas,
+            "stream configuration updated"
+        ),
+        Err(error) => warn!(stream, %error, "stream configuration kept: it cannot be updated"),
+    }
 }
 
 /// Makes a stream take batches, also one that somebody made or changed by hand; it keeps the rest of its configuration.

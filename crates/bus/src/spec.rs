@@ -63,7 +63,7 @@ impl StreamSpec {
     }
 
     /// The version, and the thresholds that `nats server check stream` applies when it is given none.
-    fn metadata(&self) -> HashMap<String, String> {
+    pub(crate) fn metadata(&self) -> HashMap<String, String> {
         let mut metadata = metadata(self.version);
         if self.replicas > 1 {
             metadata.insert(

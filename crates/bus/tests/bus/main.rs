@@ -1,5 +1,6 @@
 //! The bus against real nats-servers and a real log, whatever is done to them.
 
+mod cluster;
 mod connection;
 mod consumer;
 mod feed;

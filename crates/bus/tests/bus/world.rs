@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use async_nats::jetstream::{self, consumer};
+use async_nats::jetstream::{self, consumer, stream};
 use bytes::Bytes;
 use futures::StreamExt;
 use tiffin_bus::{Bus, Config, EVENT_ID, Message, POSITION, Relay, RelayConfig, State, StreamSpec};
@@ -57,6 +57,13 @@ impl World {
     pub(crate) async fn start() -> anyhow::Result<World> {
         let url = DatabaseUrl::Sqlite(scratch_folder("log"));
         World::on(NatsServer::start().await, url).await
+    }
+
+    /// On the first of three servers that are a cluster, and these.
+    pub(crate) async fn on_a_cluster() -> anyhow::Result<(World, [NatsServer; 3])> {
+        let servers = NatsServer::cluster().await;
+        let url = DatabaseUrl::Sqlite(scratch_folder("log"));
+        Ok((World::on(servers[0].clone(), url).await?, servers))
     }
 
     pub(crate) async fn on(server: NatsServer, url: DatabaseUrl) -> anyhow::Result<World> {
@@ -131,6 +138,23 @@ impl World {
             task: tokio::spawn(relay.run(token.clone())),
             token,
         }
+    }
+
+    /// The stream's present configuration.
+    pub(crate) async fn stream_config(&self) -> anyhow::Result<stream::Config> {
+        let stream = jetstream(&self.server.url())
+            .await?
+            .get_stream(EVENTS.name)
+            .await?;
+        Ok(stream.cached_info().config.clone())
+    }
+
+    /// Changes the stream's configuration as somebody does by hand.
+    pub(crate) async fn edit_stream(&self, change: impl FnOnce(&mut stream::Config)) -> anyhow::Result<()> {
+        let mut config = self.stream_config().await?;
+        change(&mut config);
+        jetstream(&self.server.url()).await?.update_stream(config).await?;
+        Ok(())
     }
 
     /// Waits until the stream ends with the log's last event that has a message.
