@@ -33,7 +33,7 @@ pub(crate) enum Command {
 pub(crate) struct Settings {
     #[command(flatten)]
     nats: Nats,
-    /// Begins after this cursor, with the events since a time such as 2030-01-31T18:30:00Z, or with `start`; without it,
+    /// Begins after this cursor, with the events since a time such as 2026-01-31T18:30:00Z, or with `start`; without it,
     /// with the next event.
     #[arg(
         long,

@@ -25,7 +25,7 @@ pub(crate) struct Settings {
     nats: Nats,
     /// What they are published under: 1 to 64 letters, digits, - and _, not used in the last day.
     name: String,
-    /// Begins with the events since a time such as 2030-01-31T18:30:00Z, after a cursor that `tiffin events tail` showed,
+    /// Begins with the events since a time such as 2026-01-31T18:30:00Z, after a cursor that `tiffin events tail` showed,
     /// or with `start`.
     #[arg(long, value_name = "CURSOR|TIME|start", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     from: String,

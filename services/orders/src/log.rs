@@ -143,7 +143,7 @@ impl From<LogError> for v1::Error {
             LogError::NoPlace => error(
                 "BAD_USER_INPUT",
                 &problem,
-                "Use a cursor that was answered before, `start`, or a time such as 2030-01-31T18:30:00Z.",
+                "Use a cursor that was answered before, `start`, or a time such as 2026-01-31T18:30:00Z.",
             ),
             LogError::YetToCome => error(
                 "BAD_USER_INPUT",

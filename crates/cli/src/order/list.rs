@@ -45,7 +45,7 @@ pub(crate) struct Settings {
         value_parser = PossibleValuesParser::new(STATUSES)
     )]
     status: Option<Vec<String>>,
-    /// Only orders placed at this time or later, such as 2030-01-31T18:30:00Z.
+    /// Only orders placed at this time or later, such as 2026-01-31T18:30:00Z.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     /// Only orders placed before this time.
