@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use axum::extract::ws::{Message, WebSocket};
 use futures::{FutureExt, SinkExt};
 use http::HeaderMap;
-use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
@@ -247,14 +247,12 @@ impl Connection {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
-        let send_timeout = self.transport.settings().streams.send_timeout;
-        within(send_timeout, self.socket.send(message)).await
+        taken(&self.transport, self.socket.send(message)).await
     }
 
     /// Sends this event and those that are there already, in one go.
     async fn send_events(&mut self, id: &str, event: Event) -> Result<(), End> {
-        let settings = self.transport.settings();
-        let errors = settings.limits.errors;
+        let errors = self.transport.settings().limits.errors;
         let (socket, operations) = (&mut self.socket, &mut self.operations);
         let render = |id: &str, event| render(self.dialect, id, event, errors);
         let first = render(id, event);
@@ -273,7 +271,7 @@ impl Connection {
                 }
             }
         };
-        if within(settings.streams.send_timeout, sending).await? {
+        if taken(&self.transport, sending).await? {
             Ok(())
         } else {
             Err(Close::Internal.into())
@@ -290,11 +288,23 @@ fn render(dialect: Dialect, id: &str, event: Event, errors: usize) -> Option<Mes
     }
 }
 
-/// A client that takes nothing for too long is closed; the reason can hardly reach it.
-async fn within<T>(limit: Duration, sending: impl Future<Output = Result<T, axum::Error>>) -> Result<T, End> {
-    match timeout(limit, sending).await {
-        Ok(Ok(sent)) => Ok(sent),
-        Ok(Err(_)) => Err(End::Gone),
-        Err(_) => Err(Close::TooSlow.into()),
+/// A client that takes nothing for too long is closed, and at a stop before it is over; the reason can hardly reach it.
+async fn taken<T>(
+    transport: &Transport,
+    sending: impl Future<Output = Result<T, axum::Error>>,
+) -> Result<T, End> {
+    let streams = &transport.settings().streams;
+    let stopped = async {
+        transport.stop().cancelled().await;
+        sleep(streams.drain).await;
+    };
+    tokio::select! {
+        biased;
+        sent = timeout(streams.send_timeout, sending) => match sent {
+            Ok(Ok(sent)) => Ok(sent),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => Err(Close::TooSlow.into()),
+        },
+        () = stopped => Err(Close::Restart.into()),
     }
 }

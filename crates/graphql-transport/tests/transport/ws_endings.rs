@@ -153,6 +153,22 @@ async fn at_a_stop_connections_are_closed_one_by_one_so_that_clients_come_back()
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_holds_no_stop_up() {
+    let server = with(StreamSettings {
+        drain: Duration::from_millis(500),
+        send_timeout: Duration::from_secs(600),
+        ..StreamSettings::default()
+    });
+    let mut client = Client::ready(&server).await;
+    client
+        .subscribe("a", "subscription { count(to: 2147483647) }")
+        .await;
+    assert_eq!(client.hear_of("a").await.0, "next");
+    server.stop.cancel();
+    server.all_gone().await;
+}
+
+#[tokio::test]
 async fn a_connection_is_closed_when_its_session_is_revoked_and_others_stay() {
     let server = Server::new();
     let mut clients = Vec::new();
