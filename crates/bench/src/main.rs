@@ -11,14 +11,14 @@ mod report;
 mod run;
 mod usage;
 
-use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{fs, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, anyhow, ensure};
 use clap::Parser;
 use tiffin_runtime::program;
 use tokio::runtime::Runtime;
 
-use crate::{beside::side_by_side, machine::Machine, method::Plan, report::Report};
+use crate::{beside::side_by_side, floor::resolver::Nothing, machine::Machine, method::Plan, report::Report};
 
 /// Measures Tiffin against the floor it stands on: the same work by bare sqlx, async-nats and axum.
 #[derive(Debug, Parser)]
@@ -51,6 +51,9 @@ struct Settings {
     /// Is the server that sends the messages of a stream to sockets: on this port, from this broker.
     #[arg(long, hide = true, num_args = 2, value_names = ["PORT", "NATS"])]
     forward: Vec<String>,
+    /// Is the server that places orders by bare parts: on this port, with this broker and this database.
+    #[arg(long, hide = true, num_args = 3, value_names = ["PORT", "NATS", "DATABASE"])]
+    bare: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -64,8 +67,11 @@ fn main() -> ExitCode {
     if let [port, nats] = &settings.forward[..] {
         return ended(serve(floor::forward::serve(port, nats)));
     }
+    if let [port, nats, database] = &settings.bare[..] {
+        return ended(serve(floor::bare::serve(port, nats, database)));
+    }
     let done = match (settings.answer_nothing, settings.push) {
-        (Some(port), _) => serve(floor::resolver::serve(port)),
+        (Some(port), _) => serve(floor::resolver::serve(port, Arc::new(Nothing))),
         (None, Some(port)) => serve(floor::socket::serve(port)),
         (None, None) => return measured(&settings),
     };

@@ -120,20 +120,26 @@ impl Figure {
     }
 
     /// Adds the median of how long one operation took.
-    pub(crate) fn latency(&mut self, what: &str, comparison: &Comparison, goal: Goal) {
+    pub(crate) fn latency(&mut self, what: &str, comparison: &Comparison, goal: impl Into<Option<Goal>>) {
         self.void += comparison.void;
         self.quantile(what, comparison, 50, goal);
     }
 
     /// Adds how long so many of a hundred operations took at most.
-    pub(crate) fn quantile(&mut self, what: &str, comparison: &Comparison, percent: u8, goal: Goal) {
+    pub(crate) fn quantile(
+        &mut self,
+        what: &str,
+        comparison: &Comparison,
+        percent: u8,
+        goal: impl Into<Option<Goal>>,
+    ) {
         let medians = comparison.medians(|run| run.latency_at(f64::from(percent) / 100.0));
         self.rows.push(Row {
             what: format!("{what}, µs at p{percent}"),
             ours: medians.ours,
             floor: Some(medians.floor),
             ratio: Some(medians.ratio),
-            goal: Some(goal),
+            goal: goal.into(),
         });
     }
 

@@ -71,13 +71,13 @@ async fn measure(name: &'static str, plan: Plan, run: Duration, goal: f64, behin
 }
 
 /// The HTTP stack over a resolver that does nothing.
-struct Floor {
+pub(super) struct Floor {
     client: Client,
     process: Process,
 }
 
 impl Floor {
-    async fn start(documents: Documents) -> Result<Self> {
+    pub(super) async fn start(documents: Documents) -> Result<Self> {
         let port = free_port();
         let mut server = command(env::current_exe()?);
         server.args([resolver::ARGUMENT, &port.to_string()]);

@@ -2,6 +2,7 @@
 
 mod alone;
 mod append;
+mod bare;
 mod create;
 mod history;
 mod million;
@@ -10,7 +11,7 @@ mod push;
 mod rebuild;
 mod reconnect;
 mod relay;
-mod sagas;
+pub(crate) mod sagas;
 mod screen;
 mod steady;
 
@@ -115,6 +116,12 @@ pub(crate) const ALL: &[Entry] = &[
         what: "the list of orders built anew from the log",
         on_request: false,
         measure: |plan| Box::pin(rebuild::measure(plan)),
+    },
+    Entry {
+        name: bare::NAME,
+        what: "an order's work by bare parts, beside the floors of create-burst, alone and saga-alone; only by its name",
+        on_request: true,
+        measure: |plan| Box::pin(bare::measure(plan)),
     },
     Entry {
         name: million::NAME,

@@ -52,13 +52,13 @@ pub(super) async fn measure(plan: Plan) -> Result<Figure> {
 }
 
 /// Sockets of a bare server.
-struct Floor {
+pub(super) struct Floor {
     address: SocketAddr,
     process: Process,
 }
 
 impl Floor {
-    async fn start() -> Result<Self> {
+    pub(super) async fn start() -> Result<Self> {
         let port = free_port();
         let mut server = command(env::current_exe()?);
         server.args([socket::ARGUMENT, &port.to_string()]);

@@ -36,7 +36,7 @@ const RUN: Duration = Duration::from_secs(6);
 const IN_FLIGHT: usize = 512;
 /// What an order of four waits leaves when all of them are zero: it is placed, and four changes follow.
 const EVENTS: u64 = 5;
-const CHANGES: u64 = 4;
+pub(super) const CHANGES: u64 = 4;
 
 const WAITS: [&str; 4] = ["0s", "0s", "0s", "0s"];
 
@@ -210,7 +210,7 @@ impl Subject for Sagas {
 }
 
 /// What `api` appends for a new order.
-pub(super) fn placed_order() -> Result<Append> {
+pub(crate) fn placed_order() -> Result<Append> {
     let id = OrderId::new(Uuid::now_v7());
     let fact = Fact::Created {
         owner: Owner::parse(OWNER)?,

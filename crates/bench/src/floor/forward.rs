@@ -1,5 +1,5 @@
-//! A bare axum server of sockets that sends each of them the messages of a bare stream that it asked for:
-//! `tiffin-bench` started with `--forward PORT NATS`.
+//! A bare axum server of sockets that sends each of them the messages of a bare stream that it asked for, and before
+//! them one at once, unless it asked for later ones: `tiffin-bench` started with `--forward PORT NATS`.
 
 use std::{
     collections::HashMap,
@@ -29,13 +29,12 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::load::socket::id;
+use super::{publish::STREAM, socket::UPDATES};
+use crate::load::{frames::holds, socket::id};
 
 /// How the process is told to be this server.
 pub(crate) const ARGUMENT: &str = "--forward";
-/// The stream.
-const STREAM: &str = "FLOOR";
-/// What its subjects begin with; the order's id follows.
+/// What the stream's subjects begin with; the order's id follows.
 pub(crate) const SUBJECT: &str = "event.";
 
 const ACKNOWLEDGED: Utf8Bytes = Utf8Bytes::from_static(r#"{"type":"connection_ack"}"#);
@@ -116,6 +115,10 @@ async fn answer(mut socket: WebSocket, watching: Watching) -> Result<()> {
                 let Message::Text(text) = message.context("the client has gone")?? else { continue };
                 let order = id(text.as_bytes()).context("an order")?;
                 watching.lock().unwrap_or_else(PoisonError::into_inner).insert(order, sender.clone());
+                if !holds(text.as_bytes(), br#""after":"#) {
+                    let [present, ..] = UPDATES;
+                    socket.send(Message::Text(present)).await?;
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What the parts that Tiffin is built from do without it.
 
+pub(crate) mod bare;
 pub(crate) mod forward;
 pub(crate) mod pipeline;
 pub(crate) mod publish;

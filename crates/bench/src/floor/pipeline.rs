@@ -42,7 +42,7 @@ impl Pipeline {
 impl Subject for Pipeline {
     async fn run(&mut self, time: Duration) -> Result<Run> {
         self.server.wipe().await;
-        let mut window = Window::open(&self.server).await?;
+        let mut window = Window::open(&self.server.url()).await?;
         let watched = self.watched.clone().and(self.server.id());
         let clock = Clock::start(&watched)?;
         let (send, mut receive) = mpsc::channel::<()>(WAITING);

@@ -20,6 +20,9 @@ use crate::{
 /// How many messages may be without an acknowledgement; more makes consumers starve.
 const WINDOW: usize = 512;
 
+/// The stream.
+pub(crate) const STREAM: &str = "FLOOR";
+
 /// A bare client and what it has in flight.
 pub(crate) struct Window {
     jetstream: jetstream::Context,
@@ -28,11 +31,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// A client of `server` with an empty stream.
-    pub(crate) async fn open(server: &NatsServer) -> Result<Self> {
-        let jetstream = jetstream::new(async_nats::connect(server.url()).await?);
+    /// A client of the server at `url`, with its stream.
+    pub(crate) async fn open(url: &str) -> Result<Self> {
+        let jetstream = jetstream::new(async_nats::connect(url).await?);
         let config = stream::Config {
-            name: "FLOOR".to_owned(),
+            name: STREAM.to_owned(),
             subjects: vec!["event.>".to_owned()],
             ..stream::Config::default()
         };
@@ -87,7 +90,7 @@ impl Subject for Publisher {
     /// Publishes all messages, however long that takes.
     async fn run(&mut self, _time: Duration) -> Result<Run> {
         self.server.wipe().await;
-        let mut window = Window::open(&self.server).await?;
+        let mut window = Window::open(&self.server.url()).await?;
         let watched = Watched::this().and(self.server.id());
         let clock = Clock::start(&watched)?;
         for _ in 0..self.messages {
@@ -98,18 +101,24 @@ impl Subject for Publisher {
     }
 }
 
-/// Those that a relay's message of an order has.
+/// Those that a relay's message of an order has, which follows this sequence.
 fn headers(last_sequence: u64) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert("ce-id", Uuid::now_v7().to_string());
-    headers.insert("tiffin-position", last_sequence.to_string());
-    for (name, value) in HEADERS {
-        headers.insert(name, value);
-    }
+    let mut headers = said(last_sequence);
     headers.insert(
         async_nats::header::NATS_EXPECTED_LAST_SEQUENCE,
         last_sequence.to_string(),
     );
+    headers
+}
+
+/// The same, wherever it stands in its stream.
+pub(crate) fn said(position: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("ce-id", Uuid::now_v7().to_string());
+    headers.insert("tiffin-position", position.to_string());
+    for (name, value) in HEADERS {
+        headers.insert(name, value);
+    }
     headers
 }
 

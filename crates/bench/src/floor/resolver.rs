@@ -19,11 +19,11 @@ use uuid::Uuid;
 /// How the process is told to be this server.
 pub(crate) const ARGUMENT: &str = "--answer-nothing";
 
-/// Answers until the process is killed.
+/// Answers by `orders` until the process is killed.
 ///
 /// # Errors
 /// The port is in use.
-pub(crate) async fn serve(port: u16) -> Result<()> {
+pub(crate) async fn serve(port: u16, orders: Arc<dyn OrderPort>) -> Result<()> {
     let settings = HttpSettings {
         listen: (Ipv4Addr::LOCALHOST, port).into(),
         max_connections: 20_000,
@@ -31,7 +31,7 @@ pub(crate) async fn serve(port: u16) -> Result<()> {
         tls_key: None,
     };
     let ports = Ports {
-        orders: Some(Arc::new(Nothing)),
+        orders: Some(orders),
         updates: None,
     };
     let lifecycle = Lifecycle::new(Duration::ZERO);
@@ -62,7 +62,7 @@ impl Authenticate for Anybody {
 }
 
 /// Says that an order was placed.
-struct Nothing;
+pub(crate) struct Nothing;
 
 #[async_trait]
 impl OrderPort for Nothing {

@@ -31,7 +31,7 @@ macro_rules! update {
     };
 }
 /// As many as [`FRAMES`].
-const UPDATES: [Utf8Bytes; 4] = [update!(2), update!(3), update!(4), update!(5)];
+pub(crate) const UPDATES: [Utf8Bytes; 4] = [update!(2), update!(3), update!(4), update!(5)];
 const ACKNOWLEDGED: Utf8Bytes = Utf8Bytes::from_static(r#"{"type":"connection_ack"}"#);
 
 /// Serves until the process is killed.

@@ -120,7 +120,7 @@ pub(super) fn frame(kind: u8, payload: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Whether `part` is somewhere in `text`.
-pub(super) fn holds(text: &[u8], part: &[u8]) -> bool {
+pub(crate) fn holds(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 

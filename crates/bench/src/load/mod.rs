@@ -1,6 +1,6 @@
 //! What clients do, as cheaply as possible: the machine is to be busy with what is measured.
 
 pub(crate) mod flood;
-mod frames;
+pub(crate) mod frames;
 pub(crate) mod http;
 pub(crate) mod socket;
