@@ -34,7 +34,7 @@ pub fn public_order(
     let lines = order.products.iter();
     let details = Details {
         owner: Owner::parse(&order.owner).map_err(corrupt)?,
-        products: Products::parse(lines.map(|line| (line.name.as_str(), line.quantity.into())))
+        products: Products::recorded(lines.map(|line| (line.name.as_str(), line.quantity.into())))
             .map_err(corrupt)?,
         status: status_from_wire(order.status).ok_or_else(|| corrupt("unknown status"))?,
         version: Version::new(order.version).ok_or_else(|| corrupt("no version"))?,

@@ -34,7 +34,6 @@ async fn announce(bus: &Bus, store: &EventStore) {
 }
 
 async fn listen(bus: &Bus, store: &EventStore) {
-    let own = store.committed();
     let mut backoff = Backoff::default();
     loop {
         let mut announcements = match bus.subscribe_core(SUBJECT).await {
@@ -49,10 +48,8 @@ async fn listen(bus: &Bus, store: &EventStore) {
             let position = std::str::from_utf8(&message.payload)
                 .ok()
                 .and_then(|text| text.parse().ok());
-            if let Some(position) = position.map(Position)
-                && position > *own.borrow()
-            {
-                store.nudge(position);
+            if let Some(position) = position {
+                store.nudge(Position(position));
             }
         }
         backoff.wait().await;

@@ -35,7 +35,8 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 12] = [
+    /// Every code.
+    pub const ALL: [Self; 12] = [
         Self::BadUserInput,
         Self::Unauthenticated,
         Self::Forbidden,

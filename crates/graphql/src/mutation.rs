@@ -14,9 +14,9 @@ pub struct Mutation;
 impl Mutation {
     /// Places an order. It is answered once the order is stored for good, with status `PENDING` and version 1.
     ///
-    /// Errors: `BAD_USER_INPUT`; `IDEMPOTENCY_KEY_REUSED`; `OVERLOADED`, or `UNAVAILABLE` with `retryAfterMs`
-    /// (nothing was stored, try again after that time); `TIMEOUT`, or `UNAVAILABLE` without it (the order may have
-    /// been stored: repeat with the same `idempotencyKey`).
+    /// Errors: `BAD_USER_INPUT`; `FORBIDDEN`; `IDEMPOTENCY_KEY_REUSED`; `OVERLOADED`, or `UNAVAILABLE` with
+    /// `retryAfterMs` (nothing was stored, try again after that time); `TIMEOUT`, `TRY_AGAIN`, or `UNAVAILABLE`
+    /// without it (the order may have been stored: repeat with the same `idempotencyKey`).
     async fn create_order(
         &self,
         ctx: &Context<'_>,
@@ -30,8 +30,8 @@ impl Mutation {
 
     /// Cancels an order and returns it. Cancelling it again is answered in the same way.
     ///
-    /// Errors: `NOT_FOUND`; `ORDER_NOT_CANCELLABLE` from `OUT_FOR_DELIVERY` on; `UNAVAILABLE` (it may have been
-    /// cancelled: repeat the request or look at the order).
+    /// Errors: `BAD_USER_INPUT`; `FORBIDDEN`; `NOT_FOUND`; `ORDER_NOT_CANCELLABLE` from `OUT_FOR_DELIVERY` on;
+    /// `TRY_AGAIN`; `TIMEOUT` or `UNAVAILABLE` (it may have been cancelled: repeat the request or look at the order).
     async fn cancel_order(
         &self,
         ctx: &Context<'_>,

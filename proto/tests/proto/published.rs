@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use prost::Message;
-use tiffin_order::{Reason, Status};
+use tiffin_order::{Fact, NewFact, Order, Owner, Products, Reason, Status};
 use tiffin_proto::{
-    Context, Encoded, Envelope, Publication, bus_payload, decode_bus, encode_parked_message, parked_message,
-    public, public_order, v1,
+    Context, Encoded, Envelope, Publication, bus_payload, decode_bus, encode, encode_parked_message,
+    parked_message, public, public_order, v1,
 };
 
 use crate::life::{at, context, id, life};
@@ -38,6 +38,21 @@ fn a_public_part_that_says_what_is_not_known_here_is_no_order() {
     assert!(order(|order| order.version = 0).is_err());
     assert!(order(|order| order.id.clear()).is_err());
     assert!(public_order(b"\xff", at(0)).is_err());
+}
+
+#[test]
+fn a_name_that_was_accepted_once_is_shown_whatever_the_rules_are_now() {
+    let lines = [("two\nlines", 1)];
+    assert!(Products::parse(lines).is_err());
+    let created = NewFact::from(Fact::Created {
+        owner: Owner::parse("web").unwrap(),
+        products: Products::recorded(lines).unwrap(),
+    });
+    let event = encode(id(), &Order::Absent, &created, &Context::default());
+    let (_, shown) = public_order(&public(&event.data).unwrap(), at(0))
+        .unwrap()
+        .unwrap();
+    assert_eq!(shown.products[0].name.as_str(), "two\nlines");
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(crate) fn derived(error: &DerivedError) -> Error {
     again(READ_AGAIN)
 }
 
-/// Something is away, and nothing was done.
+/// Something is away, nothing was done by this, and asking again does no harm.
 pub(crate) fn again(hint: &'static str) -> Error {
     Error::from(ErrorCode::Unavailable)
         .hint(hint)
@@ -47,4 +47,19 @@ pub(crate) fn event(event: &RecordedEvent) -> impl Fn(DecodeError) -> Error {
 pub(crate) fn unreadable(event: &RecordedEvent) -> Error {
     tracing::error!(position = %event.position, stream = %event.stream, "a newer version placed this order");
     ErrorCode::Internal.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use tiffin_graphql_transport::Code;
+
+    use super::*;
+
+    #[test]
+    fn whatever_the_transport_refuses_has_a_code_of_the_contract() {
+        for code in Code::ALL {
+            let contract = code.as_str().parse::<ErrorCode>().map(ErrorCode::as_str);
+            assert_eq!(contract, Ok(code.as_str()));
+        }
+    }
 }

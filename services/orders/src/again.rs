@@ -5,6 +5,7 @@ use std::time::Duration;
 use tiffin_bus::{Bus, RepublishError, Republisher, StreamSpec};
 use tiffin_eventstore::{Cursor, ReadError, StreamName};
 use tiffin_order::OrderId;
+use tiffin_platform::error;
 use tiffin_proto::v1;
 use tiffin_trace::Tracer;
 
@@ -16,10 +17,13 @@ use crate::{
 /// The longest name.
 const LONGEST: usize = 64;
 
+/// Its name.
+const STREAM: &str = "ORDER_AGAIN";
+
 /// The stream of what is published once more, which nobody follows but who asked for it.
 fn stream(replicas: usize) -> StreamSpec {
     StreamSpec {
-        name: "ORDER_AGAIN",
+        name: STREAM,
         description: "Events published once more, for whoever lost them. Written by orders alone.",
         subjects: &["again.*.order.>"],
         max_age: Duration::from_hours(24),
@@ -96,7 +100,7 @@ impl Again {
             position: cursor.position.0,
             of: head.position.0,
             messages,
-            stream: stream(1).name.to_owned(),
+            stream: STREAM.to_owned(),
             subjects: Republisher::subjects(name),
         })
     }
@@ -135,10 +139,6 @@ impl From<AgainError> for v1::Error {
                 ("UNAVAILABLE", "Send the same request again in a moment.")
             }
         };
-        Self {
-            code: code.to_owned(),
-            message,
-            hint: hint.to_owned(),
-        }
+        error(code, message, hint)
     }
 }

@@ -1,10 +1,11 @@
 //! The log as operators read it: a page at a time, which may wait for news; without what may be personal.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use prost::Message;
 use tiffin_eventstore::{Cursor, Direction, EventStore, ReadError, RecordedEvent, Revision, SubscribeError};
 use tiffin_order::OrderId;
+use tiffin_platform::error;
 use tiffin_proto::{timestamp, v1};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio_util::sync::CancellationToken;
@@ -134,11 +135,6 @@ impl From<SubscribeError> for LogError {
 
 impl From<LogError> for v1::Error {
     fn from(problem: LogError) -> Self {
-        let error = |code: &str, message: &dyn Display, hint: &str| v1::Error {
-            code: code.to_owned(),
-            message: message.to_string(),
-            hint: hint.to_owned(),
-        };
         match problem {
             LogError::NoPlace => error(
                 "BAD_USER_INPUT",
@@ -159,7 +155,7 @@ impl From<LogError> for v1::Error {
                 tracing::debug!(error = %problem, "a request could not be answered");
                 error(
                     "UNAVAILABLE",
-                    &"the log cannot be reached at the moment",
+                    "the log cannot be reached at the moment",
                     "Send the same request again in a moment.",
                 )
             }

@@ -217,7 +217,7 @@ impl Relay {
             position = event.position.0,
             event.id = %event.event_id,
             "broker ahead of store: the database was restored to an earlier state, or is another one; these messages \
-             are all that is left of what it lost, so save them with `nats backup stream` before they are too old; \
+             are all that is left of what it lost, so save them with `nats stream backup` before they are too old; \
              going on after the last event that both have"
         );
     }

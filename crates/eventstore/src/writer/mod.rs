@@ -137,6 +137,8 @@ impl Writer {
             self.generation = generation;
             self.written = Cursor::START;
             self.heads.forget();
+            // What is committed from now on may stand at positions that were announced before.
+            self.parts.committed.send_replace(Position::START);
         }
     }
 
@@ -239,6 +241,8 @@ impl Writer {
                 return Err(AppendError::Unavailable(fault));
             }
             if self.parts.closing.is_cancelled() {
+                // Whoever still waits would meet the same fault, one after the other.
+                self.parts.queue.abandon();
                 return Err(AppendError::Closed);
             }
             backoff.pause().await;

@@ -156,7 +156,7 @@ async fn at_a_stop_connections_are_closed_one_by_one_so_that_clients_come_back()
 async fn a_client_that_takes_nothing_holds_no_stop_up() {
     let server = with(StreamSettings {
         drain: Duration::from_millis(500),
-        send_timeout: Duration::from_secs(600),
+        send_timeout: Duration::from_mins(10),
         ..StreamSettings::default()
     });
     let mut client = Client::ready(&server).await;

@@ -27,7 +27,8 @@ impl Orders {
             newer,
             older,
         } = self
-            .entries(listing)
+            .list
+            .within(self.entries(listing))
             .await
             .map_err(|error| fault::derived(&error))?;
         let mut orders: Vec<_> = entries.iter().filter_map(view).collect();

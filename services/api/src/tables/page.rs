@@ -34,7 +34,15 @@ pub(crate) struct Entry {
 pub(crate) struct Look(Tx);
 
 impl Tables {
-    /// Begins a look at the list.
+    /// Has a look at the list end in time, or fail.
+    pub(crate) async fn within<T: Send>(
+        &self,
+        reading: impl Future<Output = Result<T, DerivedError>> + Send,
+    ) -> Result<T, DerivedError> {
+        self.derived.within(reading).await
+    }
+
+    /// Begins a look at the list. Keep it [within](Self::within) bounds.
     pub(crate) async fn look(&self) -> Result<Look, DerivedError> {
         Ok(Look(self.derived.read().await?))
     }

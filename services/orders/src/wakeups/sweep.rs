@@ -14,7 +14,7 @@ const PAGE: usize = 512;
 /// Overdue orders looked at a second.
 const OVERDUE: u32 = 32;
 /// What is younger may not have reached the index.
-const SETTLED: Duration = Duration::from_secs(30);
+pub(super) const SETTLED: Duration = Duration::from_secs(30);
 /// The pause between two passes over the log.
 const REST: Duration = Duration::from_mins(10);
 

@@ -7,6 +7,7 @@ use tiffin_order::{OrderId, after};
 use tiffin_proto::{Envelope, kind};
 use time::OffsetDateTime;
 
+use super::sweep::SETTLED;
 use crate::tables::{Entry, Wants};
 
 /// What an event of an order's stream means to the index; `None` for any other stream.
@@ -47,8 +48,8 @@ struct Young {
     entry: Entry,
     cursor: Cursor,
     at: OffsetDateTime,
-    /// Whether the order's first event came by: then the index knows nothing of the order.
-    born: bool,
+    /// When the order was placed, if its first event came by: then the index knows nothing of it.
+    born: Option<OffsetDateTime>,
 }
 
 impl Trail {
@@ -75,7 +76,8 @@ impl Trail {
         entry.status = entry
             .status
             .or(former.as_ref().and_then(|former| former.entry.status));
-        let born = event.revision == Revision::FIRST || former.is_some_and(|former| former.born);
+        let first = (event.revision == Revision::FIRST).then_some(event.created_at);
+        let born = first.or(former.and_then(|former| former.born));
         let young = Young {
             entry,
             cursor: self.read,
@@ -99,8 +101,9 @@ impl Trail {
             } = oldest.remove();
             self.places.remove(&entry.order);
             self.done = cursor;
-            // An order that came and went in between never had a row.
-            if !(born && entry.wants == Wants::Nothing) {
+            // An order that came and went in between never had a row, unless the index was so late that the sweep made one.
+            let unseen = born.is_some_and(|born| born > cutoff - SETTLED / 2);
+            if !(unseen && entry.wants == Wants::Nothing) {
                 taken.push(entry);
             }
         }
@@ -258,6 +261,20 @@ mod tests {
         trail.take(at(200), 9);
         trail.push(&log.event(2, 300, cancel()));
         let (taken, _) = trail.take(at(300), 9);
+        assert_eq!(
+            taken.iter().map(|entry| entry.wants).collect::<Vec<_>>(),
+            [Wants::Nothing]
+        );
+    }
+
+    #[test]
+    fn an_order_that_came_and_went_while_the_index_was_late_loses_the_row_that_the_sweep_may_have_made() {
+        let mut log = Log::new();
+        let mut trail = Trail::new(Cursor::START);
+        trail.push(&log.placed(1, 0));
+        let swept: u64 = SETTLED.as_millis().try_into().unwrap();
+        trail.push(&log.event(1, swept, cancel()));
+        let (taken, _) = trail.take(at(swept), 9);
         assert_eq!(
             taken.iter().map(|entry| entry.wants).collect::<Vec<_>>(),
             [Wants::Nothing]
