@@ -22,11 +22,13 @@ impl Position {
     /// After the last event: where reading everything backwards begins.
     pub const END: Self = Self(i64::MAX.unsigned_abs());
 
-    pub(crate) fn to_sql(self) -> i64 {
+    /// As a column has it; nothing is after [`END`](Self::END).
+    pub fn to_sql(self) -> i64 {
         i64::try_from(self.0).unwrap_or(i64::MAX)
     }
 
-    pub(crate) fn from_sql(value: i64) -> Self {
+    /// From a column; nothing is before [`START`](Self::START).
+    pub fn from_sql(value: i64) -> Self {
         Self(u64::try_from(value).unwrap_or_default())
     }
 }
@@ -152,13 +154,13 @@ impl RecordedEvent {
     }
 }
 
-/// Whole microseconds since 1970 as a time; what no calendar holds becomes 1970.
-pub(crate) fn from_micros(micros: i64) -> OffsetDateTime {
+/// Whole microseconds since 1970, as columns have them, as a time; what no calendar holds becomes 1970.
+pub fn from_micros(micros: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// A time as whole microseconds since 1970.
-pub(crate) fn to_micros(time: OffsetDateTime) -> i64 {
+/// A time as whole microseconds since 1970, as columns have it, the earlier where there is a fraction.
+pub fn to_micros(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
 }

@@ -29,7 +29,7 @@ pub use config::{Config, DatabaseUrl, NotADatabaseUrl};
 pub use cursor::{Cursor, NotACursor};
 pub use derived::{Checkpoint, Derived, Lease, Tx, parts};
 pub use error::{AppendError, DerivedError, MigrateError, OpenError, ReadError, SubscribeError};
-pub use event::{Direction, NewEvent, Position, RecordedEvent, Revision, StreamName};
+pub use event::{Direction, NewEvent, Position, RecordedEvent, Revision, StreamName, from_micros, to_micros};
 pub use fault::Fault;
 pub use grant::{Grant, Granted, LogAccess};
 pub use migrate::Migrations;

@@ -39,19 +39,11 @@ pub(crate) struct List {
 impl List {
     /// Keeps the list whenever the lease is held, until `token` is cancelled.
     pub(crate) async fn lead(self, lease: Lease, token: CancellationToken) {
-        token
-            .run_until_cancelled(async {
-                let mut held = lease.watch();
-                while held.wait_for(|held| *held).await.is_ok() {
-                    tracing::info!("keeping the list of orders");
-                    tokio::select! {
-                        _ = held.wait_for(|held| !held) => {}
-                        () = Box::pin(self.keep()) => {}
-                    }
-                    self.metrics.forget_lag();
-                }
-            })
-            .await;
+        let keep = || {
+            tracing::info!("keeping the list of orders");
+            Box::pin(self.keep())
+        };
+        lease.while_held(token, keep, || self.metrics.forget_lag()).await;
     }
 
     async fn keep(&self) {

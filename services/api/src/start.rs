@@ -12,7 +12,7 @@ use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, Relay, RelayConfig};
 use tiffin_eventstore::{DatabaseUrl, Derived, EventStore, Grant, Lease, LogAccess, MigrateError, OpenError};
 use tiffin_graphql::{Caller, Ports, Principal};
-use tiffin_graphql_transport::{ApiKeys, Engine, Session, Transport};
+use tiffin_graphql_transport::{ApiKeys, Authenticate, Engine, Session, Transport};
 use tiffin_runtime::{Holder, Keys, Lifecycle};
 use tiffin_trace::Tracer;
 use tokio::sync::Notify;
@@ -84,8 +84,8 @@ pub async fn start(
     let derived = Derived::open(&store, SCHEMA, MIGRATIONS).await?;
     let holder = format!("api-{}", Uuid::now_v7());
     let lease = derived.lease("api", holder, &lifecycle.tracker, lifecycle.soft.clone());
-    let tables = Tables::new(derived.clone());
-    keep_list(&store, &tables, &bus, lease.clone(), lifecycle, registry);
+    let list = Tables::new(derived.clone());
+    keep_list(&store, &list, &bus, lease.clone(), lifecycle, registry);
     let relaying = RelayConfig {
         name: "order-created",
         stream: relay::stream(config.stream_replicas),
@@ -93,10 +93,7 @@ pub async fn start(
         derived,
         lease,
     };
-    let publishing = tracer.clone();
-    let relay = Relay::new(&bus, relaying, move |event| relay::message(&publishing, event));
-    let relaying = relay.gathering(relay::GATHER).run(lifecycle.soft.clone());
-    lifecycle.spawn("relay of order.created", relaying);
+    publish(&bus, relaying, tracer.clone(), lifecycle);
 
     let limits = config.admission.within(config.transport.request_timeout);
     let admission = Admission::new(store.clone(), limits, lifecycle.soft.clone());
@@ -107,7 +104,7 @@ pub async fn start(
     let orders = Orders {
         store: store.clone(),
         bus,
-        list: tables,
+        list,
         admission,
         patience: config.transport.request_timeout.mul_f64(0.8),
         metrics,
@@ -118,7 +115,22 @@ pub async fn start(
         updates: None,
     };
     let engine = Engine::new(tiffin_graphql::builder(ports), config.transport);
-    let callers = ApiKeys::new(move |key: &str, headers: &HeaderMap| {
+    let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
+    let transport = Transport::new(engine, Arc::new(callers(keys, store, tracer)), tracker, stop);
+    transport.register(registry.sub_registry_with_prefix("tiffin_api"));
+    Ok(transport.http().route("/", get(about)))
+}
+
+/// Publishes new orders while the lease is held.
+fn publish(bus: &Bus, relaying: RelayConfig, tracer: Tracer, lifecycle: &Lifecycle) {
+    let relay = Relay::new(bus, relaying, move |event| relay::message(&tracer, event));
+    let relaying = relay.gathering(relay::GATHER).run(lifecycle.soft.clone());
+    lifecycle.spawn("relay of order.created", relaying);
+}
+
+/// Who asks, by the key that a request has; its span goes on from the one that the client names.
+fn callers(keys: Keys<Principal>, store: EventStore, tracer: Tracer) -> impl Authenticate {
+    ApiKeys::new(move |key: &str, headers: &HeaderMap| {
         let Holder { principal, revoked } = keys.holder(key, store.now())?;
         let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
         let span = tracer.request(given, "request");
@@ -127,11 +139,7 @@ pub async fn start(
             trace: span.context(),
         };
         Some(Session::new(caller).until(revoked).within(span))
-    });
-    let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
-    let transport = Transport::new(engine, Arc::new(callers), tracker, stop);
-    transport.register(registry.sub_registry_with_prefix("tiffin_api"));
-    Ok(transport.http().route("/", get(about)))
+    })
 }
 
 /// Keeps the list of orders while the lease is held, and answers those who want it built anew.

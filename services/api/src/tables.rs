@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use sqlx::{Database, Encode, QueryBuilder, Type};
-use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx, either, parts};
+use tiffin_eventstore::{
+    Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx, either, parts, to_micros,
+};
 use tiffin_order::{OrderId, Status, Version};
 use tiffin_proto::status_to_wire;
 use time::OffsetDateTime;
@@ -118,12 +120,12 @@ where
     sql.push_values(rows, |mut values, row| {
         values
             .push_bind(generation.0)
-            .push_bind(number(row.number))
+            .push_bind(row.number.to_sql())
             .push_bind(row.order.uuid())
             .push_bind(status_to_wire(row.status) as i32)
             .push_bind(version(row.version))
-            .push_bind(micros(row.created_at))
-            .push_bind(micros(row.updated_at))
+            .push_bind(to_micros(row.created_at))
+            .push_bind(to_micros(row.updated_at))
             .push_bind(row.public.to_vec());
     });
     sql.push(
@@ -135,20 +137,4 @@ where
 
 fn version(version: Version) -> i32 {
     i32::try_from(version.get()).unwrap_or(i32::MAX)
-}
-
-fn micros(at: OffsetDateTime) -> i64 {
-    i64::try_from(at.unix_timestamp_nanos().div_euclid(1000)).unwrap_or(i64::MAX)
-}
-
-fn time_of(micros: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-}
-
-fn place(number: i64) -> Position {
-    Position(u64::try_from(number).unwrap_or_default())
-}
-
-fn number(position: Position) -> i64 {
-    i64::try_from(position.0).unwrap_or(i64::MAX)
 }

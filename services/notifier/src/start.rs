@@ -7,7 +7,7 @@ use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, Feed};
 use tiffin_eventstore::{EventStore, Grant, LogAccess};
 use tiffin_graphql::{Caller, Ports, Principal};
-use tiffin_graphql_transport::{ApiKeys, Engine, Session, Settings, Transport};
+use tiffin_graphql_transport::{ApiKeys, Authenticate, Engine, Session, Settings, Transport};
 use tiffin_runtime::{Holder, Keys, Lifecycle};
 use tiffin_trace::Tracer;
 use tokio_util::sync::CancellationToken;
@@ -91,15 +91,7 @@ pub fn start(
     // The engine checks documents and answers introspection; subscriptions never reach its resolvers.
     let engine = Engine::new(tiffin_graphql::builder(Ports::default()), settings);
     let (tracker, stop) = (lifecycle.tracker.clone(), lifecycle.soft.clone());
-    let callers = ApiKeys::new(move |key: &str, _: &HeaderMap| {
-        let Holder { principal, revoked } = keys.holder(key, store.now())?;
-        let caller = Caller {
-            principal,
-            trace: None,
-        };
-        Some(Session::new(caller).until(revoked))
-    });
-    let transport = Transport::new(engine, Arc::new(callers), tracker, stop);
+    let transport = Transport::new(engine, Arc::new(callers(keys, store)), tracker, stop);
     transport.register(registry.sub_registry_with_prefix("tiffin_notifier"));
     let updates = Arc::new(Updates {
         hub,
@@ -109,6 +101,18 @@ pub fn start(
         _serving: served.drop_guard(),
     });
     transport.ws(updates.clone()).merge(transport.sse(updates))
+}
+
+/// Who watches, by the key that a connection has.
+fn callers(keys: Keys<Principal>, store: EventStore) -> impl Authenticate {
+    ApiKeys::new(move |key: &str, _: &HeaderMap| {
+        let Holder { principal, revoked } = keys.holder(key, store.now())?;
+        let caller = Caller {
+            principal,
+            trace: None,
+        };
+        Some(Session::new(caller).until(revoked))
+    })
 }
 
 fn spawn(

@@ -75,21 +75,15 @@ pub async fn start(
     workflows.define().await?;
 
     let metrics = Metrics::new();
-    let cache = Cache::default();
     let saga = Saga {
         store: store.clone(),
         workflows,
-        cache,
+        cache: Cache::default(),
         metrics: metrics.clone(),
         tracer: tracer.clone(),
     };
-    let runner = Runner::new(saga, lifecycle.clone());
+    let runner = run(saga, lifecycle);
     metrics.register(registry, runner.clone());
-    lifecycle.spawn("timers", runner.clone().keep_time(stop()));
-    lifecycle.spawn(
-        "replacements of the log",
-        runner.clone().follow_replacements(stop()),
-    );
 
     let holder = format!("orders-{}", Uuid::now_v7());
     let lease = derived.lease("orders", holder, &lifecycle.tracker, stop());
@@ -122,4 +116,14 @@ pub async fn start(
     lifecycle.spawn("consumer of order.created", starts.consume(bus.clone(), stop()));
     lifecycle.spawn("service orders", tiffin_bus::serve(bus, requests, stop()));
     Ok(())
+}
+
+/// Begins to take orders through their workflow, as they come in and as time passes.
+fn run(saga: Saga, lifecycle: &Lifecycle) -> Runner {
+    let runner = Runner::new(saga, lifecycle.clone());
+    let stop = || lifecycle.soft.clone();
+    lifecycle.spawn("timers", runner.clone().keep_time(stop()));
+    let replacements = runner.clone().follow_replacements(stop());
+    lifecycle.spawn("replacements of the log", replacements);
+    runner
 }

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use sqlx::{Database, Encode, QueryBuilder, Type};
-use tiffin_eventstore::{Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx, either, parts};
+use tiffin_eventstore::{
+    Checkpoint, Cursor, Derived, DerivedError, Migrations, Position, Tx, either, from_micros, parts,
+    to_micros,
+};
 use tiffin_order::{OrderId, Status};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -146,13 +149,13 @@ impl Tables {
         let (at, order) = after.map_or((i64::MIN, Uuid::nil()), |last| (last.wake_at, last.order.uuid()));
         let reading = async {
             let rows: Vec<(Uuid, i64, i64)> = either!(&mut self.derived.read().await?, tx => sqlx::query_as(SQL)
-                .bind(micros(before)).bind(at).bind(order).bind(i64::from(limit)).fetch_all(&mut **tx).await?);
+                .bind(to_micros(before)).bind(at).bind(order).bind(i64::from(limit)).fetch_all(&mut **tx).await?);
             Ok(rows)
         };
         let rows = self.derived.within(reading).await?;
         let overdue = |(order, position, wake_at)| Overdue {
             order: OrderId::new(order),
-            position: place(position),
+            position: Position::from_sql(position),
             wake_at,
         };
         Ok(rows.into_iter().map(overdue).collect())
@@ -165,7 +168,7 @@ impl Tables {
             let row: Option<i64> = either!(&mut self.derived.read().await?, tx => {
                 sqlx::query_scalar(SQL).bind(order.uuid()).fetch_optional(&mut **tx).await?
             });
-            Ok(row.map(place))
+            Ok(row.map(Position::from_sql))
         };
         self.derived.within(reading).await
     }
@@ -187,7 +190,7 @@ impl Tables {
                 .iter()
                 .filter_map(|(.., earliest)| *earliest)
                 .min()
-                .map(time_of),
+                .map(from_micros),
             open: rows
                 .into_iter()
                 .map(|(status, count, ..)| (status, count))
@@ -221,11 +224,11 @@ where
     let mut sql = QueryBuilder::new("INSERT INTO wakeups (order_id, position, wake_at, status) ");
     sql.push_values(open, |mut row, entry| {
         let wake_at = match entry.wants {
-            Wants::Wake(at) => Some(micros(at)),
+            Wants::Wake(at) => Some(to_micros(at)),
             Wants::Attention | Wants::Nothing => None,
         };
         row.push_bind(entry.order.uuid())
-            .push_bind(number(entry.position))
+            .push_bind(entry.position.to_sql())
             .push_bind(wake_at)
             .push_bind(entry.status.map(Status::as_str));
     });
@@ -247,20 +250,4 @@ where
     }
     sql.push(")");
     sql
-}
-
-fn micros(at: OffsetDateTime) -> i64 {
-    i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
-}
-
-fn time_of(micros: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-}
-
-fn number(position: Position) -> i64 {
-    i64::try_from(position.0).unwrap_or(i64::MAX)
-}
-
-fn place(number: i64) -> Position {
-    Position(u64::try_from(number).unwrap_or_default())
 }

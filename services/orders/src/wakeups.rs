@@ -37,18 +37,12 @@ pub(crate) struct Wakeups {
 impl Wakeups {
     /// Keeps the index and wakes what is overdue, whenever the lease is held, until `token` is cancelled.
     pub(crate) async fn lead(self, lease: Lease, token: CancellationToken) {
-        token
-            .run_until_cancelled(async {
-                let mut held = lease.watch();
-                while held.wait_for(|held| *held).await.is_ok() {
-                    tracing::info!("keeping the index of wake-ups");
-                    tokio::select! {
-                        _ = held.wait_for(|held| !held) => {}
-                        () = Box::pin(self.keep()) => {}
-                    }
-                    self.metrics.forget_census();
-                }
-            })
+        let keep = || {
+            tracing::info!("keeping the index of wake-ups");
+            Box::pin(self.keep())
+        };
+        lease
+            .while_held(token, keep, || self.metrics.forget_census())
             .await;
     }
 

@@ -8,6 +8,7 @@ mod services;
 mod settings;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -88,6 +89,34 @@ enum Broker {
     Own(PathBuf),
 }
 
+impl Broker {
+    /// The one that is named, or else what starts one of our own at an address that is free.
+    async fn choose(named: Option<Secret>, listen: SocketAddr) -> anyhow::Result<Self> {
+        let Some(url) = named else {
+            return Ok(Self::Own(nats::program(listen).await?));
+        };
+        tiffin_bus::check_url(url.expose()).map_err(|error| Error::setting("TIFFIN_NATS_URL", error))?;
+        Ok(Self::Named(url))
+    }
+
+    /// The server, if it is our own, and its URL.
+    async fn start(
+        self,
+        listen: SocketAddr,
+        data: &Path,
+        lifecycle: &Lifecycle,
+    ) -> anyhow::Result<(Option<Nats>, String)> {
+        match self {
+            Self::Named(url) => Ok((None, url.expose().to_owned())),
+            Self::Own(program) => {
+                let nats = Nats::start(program, listen, data, lifecycle).await?;
+                let url = nats.url();
+                Ok((Some(nats), url))
+            }
+        }
+    }
+}
+
 async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::Result<Started> {
     // All settings are checked, and the ports taken, first, so that a start in vain leaves nothing behind.
     let saga = settings.saga.config()?;
@@ -97,13 +126,7 @@ async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::
         .get_or_insert_with(|| Secret::new(DEVELOPMENT_KEY))
         .clone();
     settings.keys.load::<Principal>()?;
-    let broker = match settings.nats_url.take() {
-        Some(url) => {
-            tiffin_bus::check_url(url.expose()).map_err(|error| Error::setting("TIFFIN_NATS_URL", error))?;
-            Broker::Named(url)
-        }
-        None => Broker::Own(nats::program(settings.nats_listen).await?),
-    };
+    let broker = Broker::choose(settings.nats_url.take(), settings.nats_listen).await?;
     let http = HttpServer::bind(&settings.http)?;
     let address = http.address().context("a socket without an address")?;
 
@@ -120,14 +143,9 @@ async fn start(mut settings: Settings, process: Process, json: bool) -> anyhow::
         .clone()
         .unwrap_or_else(|| DatabaseUrl::Sqlite(data.clone()));
 
-    let (nats, nats_url) = match broker {
-        Broker::Named(url) => (None, url.expose().to_owned()),
-        Broker::Own(program) => {
-            let nats = Nats::start(program, settings.nats_listen, &data, &process.lifecycle).await?;
-            let url = nats.url();
-            (Some(nats), url)
-        }
-    };
+    let (nats, nats_url) = broker
+        .start(settings.nats_listen, &data, &process.lifecycle)
+        .await?;
     let mut banner = Banner {
         address,
         tls: http.is_tls(),

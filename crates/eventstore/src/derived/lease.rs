@@ -49,6 +49,27 @@ impl Lease {
         until.is_some_and(|until| Instant::now() < until)
     }
 
+    /// Has `keep` work whenever the lease is held, until `token` is cancelled. Each time that it is lost, `keep` is dropped
+    /// where it stands, and `lost` called.
+    pub async fn while_held<F: Future<Output = ()>>(
+        self,
+        token: CancellationToken,
+        keep: impl Fn() -> F,
+        lost: impl Fn(),
+    ) {
+        let keeping = async {
+            let mut held = self.watch();
+            while held.wait_for(|held| *held).await.is_ok() {
+                tokio::select! {
+                    _ = held.wait_for(|held| !held) => {}
+                    () = keep() => {}
+                }
+                lost();
+            }
+        };
+        token.run_until_cancelled(keeping).await;
+    }
+
     /// Changes when the lease is taken or lost. Ends with `false` when nobody asks for the lease any more.
     pub fn watch(&self) -> watch::Receiver<bool> {
         self.held.clone()

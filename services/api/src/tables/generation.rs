@@ -93,7 +93,7 @@ impl Tables {
                 Derived::advance(&mut tx, &generation.name(), from, &Checkpoint { cursor, note }).await?;
             }
             let replaced = either!(&mut tx, tx => {
-                let replace = sqlx::query(SQL).bind(generation.0).bind(super::number(to.position));
+                let replace = sqlx::query(SQL).bind(generation.0).bind(to.position.to_sql());
                 replace.execute(&mut **tx).await?.rows_affected()
             });
             tx.commit().await?;

@@ -1,12 +1,12 @@
 //! Reads the list: a page is a range of one index, or of one for each status, merged.
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
-use tiffin_eventstore::{DerivedError, Direction, Position, Tx, either};
+use tiffin_eventstore::{DerivedError, Direction, Position, Tx, either, from_micros, to_micros};
 use tiffin_order::Status;
 use tiffin_proto::status_to_wire;
 use time::OffsetDateTime;
 
-use super::{LIVE, Tables, micros, number, place, time_of};
+use super::{LIVE, Tables};
 
 /// A part of the list.
 #[derive(Debug, Clone, Copy)]
@@ -55,8 +55,8 @@ impl Look {
             select(part).build_query_as().fetch_all(&mut **tx).await
         })?;
         let entry = |(number, updated_at, public)| Entry {
-            number: place(number),
-            updated_at: time_of(updated_at),
+            number: Position::from_sql(number),
+            updated_at: from_micros(updated_at),
             public,
         };
         Ok(rows.into_iter().map(entry).collect())
@@ -68,9 +68,9 @@ impl Look {
              WHERE generation = (SELECT live FROM lists WHERE name = 'orders') AND created_at >= $1 \
              ORDER BY created_at, number LIMIT 1";
         let first: Option<i64> = either!(&mut self.0, tx => {
-            sqlx::query_scalar(SQL).bind(micros(at)).fetch_optional(&mut **tx).await
+            sqlx::query_scalar(SQL).bind(to_micros(at)).fetch_optional(&mut **tx).await
         })?;
-        Ok(first.map(place))
+        Ok(first.map(Position::from_sql))
     }
 }
 
@@ -84,7 +84,7 @@ where
         Direction::Backwards => " DESC",
     };
     let limit = i64::from(part.limit);
-    let (above, below) = (number(part.above), number(part.below));
+    let (above, below) = (part.above.to_sql(), part.below.to_sql());
     let mut sql = QueryBuilder::new("");
     let rows = |sql: &mut QueryBuilder<DB>| {
         sql.push("SELECT number, updated_at, public FROM orders WHERE generation = (")
