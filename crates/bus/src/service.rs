@@ -5,13 +5,20 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use async_nats::service::{self, Service, ServiceExt, endpoint};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture, future::join_all};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::{backoff::Backoff, bus::Bus, message::Headers};
 
-/// Requests of one endpoint that are worked on at a time; others wait in the client.
+/// Requests of one endpoint that are worked on at a time.
 const CONCURRENCY: usize = 256;
+/// Requests that wait for that, and for how long they may, since whoever asked has given up soon after.
+const WAITING: usize = 1_024;
+const TURN: Duration = Duration::from_secs(2);
 /// How long a stopping service works on what it has received.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -96,11 +103,11 @@ pub async fn serve(bus: Bus, spec: ServiceSpec, token: CancellationToken) {
         _ = &mut answering => {}
         () = token.cancelled() => {
             service.stop().await.ok();
-            if tokio::time::timeout(DRAIN, answering).await.is_err() {
+            if timeout(DRAIN, answering).await.is_err() {
                 warn!(service = spec.name, "requests were left unanswered");
             }
             // The answers are on their way before the process may end.
-            tokio::time::timeout(DRAIN, bus.consuming().client.flush()).await.ok();
+            timeout(DRAIN, bus.consuming().client.flush()).await.ok();
         }
     }
 }
@@ -144,15 +151,46 @@ async fn guarded(
         })
 }
 
+/// Where the requests of one endpoint wait until they are worked on.
+struct Turns {
+    working: Semaphore,
+    waiting: Semaphore,
+}
+
+impl Turns {
+    fn new() -> Self {
+        Self {
+            working: Semaphore::new(CONCURRENCY),
+            waiting: Semaphore::new(WAITING),
+        }
+    }
+
+    /// Lets a request be worked on as long as the permit lives; none if too many wait, or if it would have to for too long.
+    async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(permit) = self.working.try_acquire() {
+            return Some(permit);
+        }
+        let _place = self.waiting.try_acquire().ok()?;
+        timeout(TURN, self.working.acquire()).await.ok()?.ok()
+    }
+}
+
 async fn answer(requests: endpoint::Endpoint, handler: &Handler) {
+    let turns = &Turns::new();
     requests
-        .for_each_concurrent(CONCURRENCY, |request| async move {
+        .for_each_concurrent(None, |request| async move {
             let received = ServiceRequest {
                 subject: request.message.subject.to_string(),
                 headers: request.message.headers.clone().into(),
                 payload: request.message.payload.clone(),
             };
-            let answer = guarded(received.subject.clone(), handler(received)).await;
+            let answer = match turns.take().await {
+                Some(_turn) => guarded(received.subject.clone(), handler(received)).await,
+                None => Err(ServiceError {
+                    code: 503,
+                    message: "too many requests wait; send the same one again in a moment".to_owned(),
+                }),
+            };
             let answer = answer.map_err(|error| service::error::Error {
                 code: error.code.into(),
                 status: error.message,

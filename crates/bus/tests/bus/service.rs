@@ -158,6 +158,50 @@ async fn replicas_share_the_requests_and_a_stopping_one_answers_what_it_has() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_would_wait_too_long_is_refused_and_never_carried_out() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let client = world.connected("client").await?;
+    let (begun, mut begins) = mpsc::unbounded_channel();
+    let (done, mut slow) = (CancellationToken::new(), kitchen("cooked"));
+    slow.endpoints.push(simmer(begun, done.clone()));
+    let serving = serve(world.connected("kitchen").await?, slow, world.token.clone());
+    tokio::spawn(serving);
+    eventually!(answered(&client).await, Option::is_some);
+
+    let asking = (0..300).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            client
+                .request("kitchen.simmer", "rice".into(), 2 * PATIENCE)
+                .await
+        })
+    });
+    let asking: Vec<_> = asking.collect();
+    // Those beyond 256 are told so; the others are still worked on.
+    eventually!(
+        asking.iter().filter(|asked| asked.is_finished()).count(),
+        |refused| *refused == 300 - 256
+    );
+    done.cancel();
+    for asked in asking {
+        match asked.await? {
+            Ok(answer) => assert_eq!(&*answer, b"rice"),
+            Err(error) => assert!(
+                matches!(error, RequestError::Service { code: 503, .. }),
+                "{error:?}"
+            ),
+        }
+    }
+    begins.close();
+    let mut begun = 0;
+    while begins.recv().await.is_some() {
+        begun += 1;
+    }
+    assert_eq!(begun, 256);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_nats_program_lists_the_service() -> anyhow::Result<()> {
     let world = World::start().await?;
     let client = world.connected("client").await?;
