@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     CHANGES, RATE, number_of_orders,
-    screens::{Born, Screens},
+    screens::{Birth, Born, Screens},
 };
 use crate::{
     floor::forward,
@@ -74,9 +74,14 @@ impl Floor {
             r#"{{"id":"{order}","type":"next","payload":{{"data":{{"onOrderUpdated":{{"id":"{order}","status":"PREPARING","version":{version},"updatedAt":"2026-01-01T12:00:00.000Z"}}}}}}}}"#
         );
         let subject = format!("{}{order}", forward::SUBJECT);
+        let now = Instant::now();
+        let birth = Birth {
+            known: now,
+            earliest: now,
+        };
         born.lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert((order, version), Instant::now());
+            .insert((order, version), birth);
         let acknowledgement = self.jetstream.publish(subject, frame.into()).await?;
         sending.spawn(async move {
             acknowledgement.await?;

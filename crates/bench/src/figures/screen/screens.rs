@@ -34,15 +34,36 @@ const AT_ONCE: usize = 64;
 /// How long the last update may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// When each update became one: was committed, or published.
-pub(super) type Born = Arc<Mutex<HashMap<(Uuid, u32), Instant>>>;
+/// When each update became one.
+pub(super) type Born = Arc<Mutex<HashMap<(Uuid, u32), Birth>>>;
+
+/// When an update became one: was committed, or published.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Birth {
+    /// It was one by then, as far as the process knows that made it.
+    pub(super) known: Instant,
+    /// It was none before.
+    pub(super) earliest: Instant,
+}
+
+impl Birth {
+    /// Which of the two an update counts from that was seen at this time. One that was seen before its birth was known
+    /// counts from the earliest, and so takes too long rather than no time.
+    fn seen(self, at: Instant) -> Instant {
+        if at < self.known {
+            self.earliest
+        } else {
+            self.known
+        }
+    }
+}
 
 /// Clients, and what they have seen.
 pub(super) struct Screens {
     clients: Vec<Arc<AsyncMutex<Subscriber>>>,
     seen: UnboundedReceiver<Result<Seen>>,
     next: usize,
-    /// How many updates there were, and how many of them were seen before their birth was noted. They took no time.
+    /// How many updates there were, and how many of them were seen before their birth was known.
     seen_all: u64,
     seen_early: u64,
 }
@@ -66,7 +87,7 @@ impl Screens {
         })
     }
 
-    /// How many of a hundred updates were seen before their birth was noted.
+    /// How many of a hundred updates were seen before their birth was known.
     pub(super) fn early(&self) -> f64 {
         100.0 * count(self.seen_early) / count(self.seen_all)
     }
@@ -98,10 +119,8 @@ impl Screens {
             );
             let birth = births.remove(&(order, version));
             let birth = birth.with_context(|| format!("version {version} of {order} came from nowhere"))?;
-            if at < birth {
-                early += 1;
-            }
-            note(&mut latency, at.saturating_duration_since(birth));
+            early += u64::from(at < birth.known);
+            note(&mut latency, at.saturating_duration_since(birth.seen(at)));
         }
         self.seen_all += updates;
         self.seen_early += early;
