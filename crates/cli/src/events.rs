@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use serde_json::{Value, json};
 use tiffin_proto::{
     time_from_wire,
@@ -35,16 +35,11 @@ pub(crate) struct Settings {
     nats: Nats,
     /// Begins after this cursor, with the events since a time such as 2026-01-31T18:30:00Z, or with `start`; without it,
     /// with the next event.
-    #[arg(
-        long,
-        value_name = "CURSOR|TIME|start",
-        default_value = "",
-        hide_default_value = true
-    )]
-    from: String,
+    #[arg(long, value_name = "CURSOR|TIME|start", value_parser = NonEmptyStringValueParser::new())]
+    from: Option<String>,
     /// Only the events of this order.
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    order: String,
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    order: Option<String>,
     /// Ends after so many events.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -53,13 +48,14 @@ pub(crate) struct Settings {
 pub(crate) async fn run(command: Command, json: bool) -> Result<(), Failure> {
     let Command::Tail(settings) = command;
     let operations = settings.nats.connect().await?;
-    let mut after = settings.from;
+    let mut after = settings.from.unwrap_or_default();
+    let order = settings.order.unwrap_or_default();
     let mut left = settings.limit.unwrap_or(u64::MAX);
     let mut connection = Connection::new(json);
     while left > 0 {
         let question = ReadEventsRequest {
             after: after.clone(),
-            order: settings.order.clone(),
+            order: order.clone(),
             // 0 is as many as the service gives.
             limit: u32::try_from(left).unwrap_or(0),
             wait_ms: WAIT_MS,

@@ -11,6 +11,8 @@ use crate::{failure::Failure, output};
 
 /// How many letters and digits a new key has: 190 bits.
 const LENGTH: usize = 32;
+/// Whom the keys stand for that are named by settings of their own.
+const OWNERS: [&str; 2] = ["customer", "operator"];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -37,6 +39,11 @@ pub(crate) fn run(command: &Command, json: bool) -> Result<(), Failure> {
     }
     if json {
         return output::line(json!({ "key": key.expose(), "line": line }));
+    }
+    if OWNERS.contains(&name.as_str()) {
+        output::say(format!(
+            "TIFFIN_API_KEY or TIFFIN_OPERATOR_KEY stands for {name:?}, too: this key reaches the same orders."
+        ));
     }
     output::say("The key, which is not shown again:");
     output::line(key.expose())?;

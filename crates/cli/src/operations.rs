@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use bytes::Bytes;
 use clap::Args;
 use prost::Message;
-use tiffin_bus::{Bus, RequestError, State};
+use tiffin_bus::{Bus, RequestError, State, without_credentials};
 use tiffin_runtime::Secret;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -51,7 +51,11 @@ impl Nats {
         let mut state = bus.state();
         let connected = tokio::time::timeout(PATIENCE, state.wait_for(State::is_connected)).await;
         if !matches!(connected, Ok(Ok(_))) {
-            return Err(Failure::new(Exit::Unavailable, "cannot reach NATS")
+            let message = format!(
+                "cannot reach NATS at {}",
+                without_credentials(self.nats_url.expose())
+            );
+            return Err(Failure::new(Exit::Unavailable, message)
                 .hint("Start everything with `tiffin dev`, or name another server by TIFFIN_NATS_URL."));
         }
         Ok(Operations {

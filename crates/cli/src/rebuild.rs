@@ -40,15 +40,23 @@ pub(crate) async fn run(command: Command, json: bool) -> Result<(), Failure> {
     let first = begin(&operations).await?;
     let last = follow(&operations, first, json).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    output::line(if json {
-        json!({ "rebuilt": "orders", "events": last.events, "seconds": seconds }).to_string()
-    } else {
-        format!("orders: built anew from {} events in {seconds:.1} s", last.events)
+    output::line(match last {
+        Some(last) if json => {
+            json!({ "rebuilt": "orders", "events": last.events, "seconds": seconds }).to_string()
+        }
+        Some(last) => format!("orders: built anew from {} events in {seconds:.1} s", last.events),
+        None if json => json!({ "rebuilt": "orders", "replaced": true, "seconds": seconds }).to_string(),
+        None => format!("orders: built anew in {seconds:.1} s; another list has taken its place since"),
     })
 }
 
-/// Shows how far the building is until it is done. A service that is away for a moment is waited for.
-async fn follow(operations: &Operations, first: Rebuilding, json: bool) -> Result<Rebuilding, Failure> {
+/// Shows how far the building is until it is done, or a later one is: then there is nothing to be told of this one. A
+/// service that is away for a moment is waited for.
+async fn follow(
+    operations: &Operations,
+    first: Rebuilding,
+    json: bool,
+) -> Result<Option<Rebuilding>, Failure> {
     let bar = bar(json);
     let mut seen = first;
     let mut connection = Connection::new(json);
@@ -58,15 +66,19 @@ async fn follow(operations: &Operations, first: Rebuilding, json: bool) -> Resul
         bar.set_position(seen.events);
         tokio::time::sleep(EVERY).await;
         match progress(operations, seen.id).await {
-            Ok(now) => {
+            Ok(Some(now)) => {
                 seen = now;
                 bar.suspend(|| connection.is_there());
+            }
+            Ok(None) => {
+                bar.finish_and_clear();
+                return Ok(None);
             }
             Err(failure) => bar.suspend(|| connection.lost(failure))?,
         }
     }
     bar.finish_and_clear();
-    Ok(seen)
+    Ok(Some(seen))
 }
 
 async fn begin(operations: &Operations) -> Result<Rebuilding, Failure> {
@@ -84,14 +96,18 @@ async fn begin(operations: &Operations) -> Result<Rebuilding, Failure> {
     }
 }
 
-async fn progress(operations: &Operations, id: u32) -> Result<Rebuilding, Failure> {
+/// How far a building is that was begun; none once another list has taken its place.
+async fn progress(operations: &Operations, id: u32) -> Result<Option<Rebuilding>, Failure> {
     let answer = operations
         .ask("api.orders.progress", &GetRebuildingRequest { id })
         .await?;
     match answer {
         GetRebuildingResponse {
             result: Some(get_rebuilding_response::Result::Rebuilding(rebuilding)),
-        } => Ok(rebuilding),
+        } => Ok(Some(rebuilding)),
+        GetRebuildingResponse {
+            result: Some(get_rebuilding_response::Result::Error(error)),
+        } if error.code == "NOT_FOUND" => Ok(None),
         GetRebuildingResponse {
             result: Some(get_rebuilding_response::Result::Error(error)),
         } => Err(Failure::from_service(error)),

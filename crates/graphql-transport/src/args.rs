@@ -71,7 +71,7 @@ fn origin(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "{text:?} is not *, nor an origin such as https://shop.example or http://localhost:3000"
+        "{text:?} is no origin such as https://shop.example or http://localhost:3000; * stands alone, and for all of them"
     ))
 }
 

@@ -18,7 +18,7 @@ impl Subscription {
         #[graphql(desc = "The order's id.")] id: ID,
         #[graphql(
             desc = "The last version that is known already: only later ones are sent, all of them (0: the whole \
-                    history). One above the order's version is answered with the current state."
+                    history). A later one than the order has is answered with the current state."
         )]
         after_version: Option<i32>,
     ) -> Result<impl Stream<Item = Option<OrderUpdated>>> {

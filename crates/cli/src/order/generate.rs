@@ -1,6 +1,6 @@
 //! `tiffin order generate`.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub(crate) struct Settings {
     rate: Duration,
     /// Ends after so many orders; without it goes on until it is stopped.
     #[arg(long, value_name = "NUMBER")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
@@ -34,7 +34,7 @@ pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let run = Uuid::now_v7();
     let mut placed = 0;
-    while settings.limit.is_none_or(|limit| placed < limit) {
+    while settings.limit.is_none_or(|limit| placed < limit.get()) {
         turns.tick().await;
         // What got no answer is sent again as the same order.
         let key = format!("{run}-{placed}");

@@ -123,6 +123,12 @@ impl Query {
         )
     }
 
+    /// Is not there at once.
+    async fn later(&self) -> i32 {
+        tokio::task::yield_now().await;
+        1
+    }
+
     async fn never(&self) -> i32 {
         std::future::pending().await
     }

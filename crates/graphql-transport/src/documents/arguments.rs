@@ -7,8 +7,8 @@ use async_graphql::{
     Name, Positioned, SchemaEnv, ServerError, Variables,
     indexmap::IndexMap,
     parser::types::{
-        Directive, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection,
-        SelectionSet,
+        Directive, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType,
+        Selection, SelectionSet,
     },
     registry::{MetaInputValue, MetaType, Registry},
 };
@@ -116,6 +116,7 @@ impl<'a> Checking<'a> {
         for item in &set.items {
             self.directives(item.node.directives());
             match &item.node {
+                Selection::Field(field) if field.node.name.node == "__typename" => self.typename(field),
                 Selection::Field(field) => {
                     let known = parent.and_then(|parent| parent.field_by_name(&field.node.name.node));
                     if let Some(known) = known {
@@ -132,6 +133,24 @@ impl<'a> Checking<'a> {
                 }
                 Selection::FragmentSpread(spread) => self.spread.push(&spread.node.fragment_name.node),
             }
+        }
+    }
+
+    /// A field of every type, which the engine's rules pass over.
+    fn typename(&mut self, field: &Positioned<Field>) {
+        let Field {
+            arguments,
+            selection_set,
+            ..
+        } = &field.node;
+        if let Some((name, _)) = arguments.first() {
+            let message = format!("Unknown argument \"{}\" on field \"__typename\".", name.node);
+            self.errors.push(Refusal::bad_input(message).at(name.pos).into());
+        }
+        if !selection_set.node.items.is_empty() {
+            let message = "Field \"__typename\" is a text, and nothing can be selected of it.";
+            self.errors
+                .push(Refusal::bad_input(message).at(selection_set.pos).into());
         }
     }
 

@@ -7,7 +7,7 @@ use async_graphql::{
     parser::{self, parse_query},
 };
 
-use super::{Document, arguments};
+use super::{Document, arguments, escapes};
 use crate::{
     engine::rules::StaticRules,
     error::Refusal,
@@ -25,7 +25,7 @@ pub(crate) fn compile(
     rules: &(impl StaticRules + ?Sized),
 ) -> Result<Document, Vec<ServerError>> {
     let tokens = limits.check_text(text)?;
-    let parsed = parse_query(text).map_err(|error| syntax_error(&error))?;
+    let parsed = parse_query(escapes::resolved(text)).map_err(|error| syntax_error(&error))?;
     measure(&parsed, limits)?;
     let found = arguments::check_document(schema, &parsed).map_err(in_order)?;
     rules.check(&parsed).map_err(in_order)?;

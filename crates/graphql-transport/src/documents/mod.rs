@@ -4,6 +4,7 @@
 mod arguments;
 mod cache;
 mod compile;
+mod escapes;
 mod input;
 mod prepared;
 mod variables;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_graphql::{
     Name, Request, ServerError, Variables,
-    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection},
+    parser::types::{
+        DocumentOperations, ExecutableDocument, Field, OperationDefinition, OperationType, Selection,
+    },
 };
 
 use super::Document;
@@ -50,26 +52,46 @@ impl Prepared {
     }
 
     fn all_root_fields(&self, wanted: &dyn Fn(&str) -> bool) -> bool {
-        let mut open = vec![&self.operation().selection_set];
-        while let Some(set) = open.pop() {
-            for item in &set.node.items {
-                match &item.node {
-                    Selection::Field(field) if !wanted(&field.node.name.node) => return false,
-                    Selection::Field(_) => {}
-                    Selection::InlineFragment(fragment) => open.push(&fragment.node.selection_set),
-                    Selection::FragmentSpread(spread) => {
-                        let name = &spread.node.fragment_name.node;
-                        open.extend(
-                            self.document()
-                                .fragments
-                                .get(name)
-                                .map(|it| &it.node.selection_set),
-                        );
-                    }
-                }
-            }
+        self.root_fields().iter().all(|field| wanted(&field.name.node))
+    }
+
+    /// The keys of its result, in the document's order; none where that cannot have more than one.
+    pub(crate) fn root_keys(&self) -> Vec<Name> {
+        if let [_one] = &*self.operation().selection_set.node.items
+            && self.document().fragments.is_empty()
+        {
+            return Vec::new();
         }
-        true
+        let fields = self.root_fields();
+        fields
+            .iter()
+            .map(|field| field.response_key().node.clone())
+            .collect()
+    }
+
+    /// What is selected of the root, in the document's order, conditions aside.
+    fn root_fields(&self) -> Vec<&Field> {
+        let mut fields = Vec::new();
+        let mut open = vec![self.operation().selection_set.node.items.iter()];
+        while let Some(items) = open.last_mut() {
+            let Some(item) = items.next() else {
+                open.pop();
+                continue;
+            };
+            let inner = match &item.node {
+                Selection::Field(field) => {
+                    fields.push(&field.node);
+                    continue;
+                }
+                Selection::InlineFragment(fragment) => Some(&fragment.node.selection_set),
+                Selection::FragmentSpread(spread) => {
+                    let fragment = self.document().fragments.get(&spread.node.fragment_name.node);
+                    fragment.map(|it| &it.node.selection_set)
+                }
+            };
+            open.extend(inner.map(|set| set.node.items.iter()));
+        }
+        fields
     }
 
     /// The request for the engine, which takes a document of its own, and never looks at its text.

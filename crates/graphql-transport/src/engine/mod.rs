@@ -3,6 +3,7 @@
 mod compiler;
 mod execute;
 pub(crate) mod rules;
+mod typenames;
 
 use std::{fmt, sync::Arc};
 
@@ -105,8 +106,13 @@ impl Engine {
 
     /// Executes a query or a mutation.
     pub async fn execute(&self, operation: Prepared, session: &Session) -> Response {
+        let keys = operation.root_keys();
         let request = rules::validated(operation.into_request(), session.data());
         let mut response = self.0.schema.execute(request).await;
+        if let Value::Object(fields) = &mut response.data {
+            // The engine answers in the order in which the root's fields were ready.
+            fields.sort_by_cached_key(|key, _| keys.iter().position(|known| known == key));
+        }
         response.errors = reply::finished(response.errors, self.settings().limits.errors);
         response
     }

@@ -13,7 +13,7 @@ use async_graphql::{
 use async_trait::async_trait;
 use futures::FutureExt;
 
-use super::execute::Execute;
+use super::{execute::Execute, typenames::brought_to_light};
 
 /// Judges a document by the schema's static rules.
 pub(crate) trait StaticRules {
@@ -24,7 +24,7 @@ impl StaticRules for dyn Execute {
     fn check(&self, document: &ExecutableDocument) -> Result<(), Vec<ServerError>> {
         let mut request = Request::new("");
         // No variables: only what holds for every request is judged here.
-        request.set_parsed_query(document.clone());
+        request.set_parsed_query(brought_to_light(document.clone()));
         let response = self.execute(request).now_or_never().ok_or_else(Vec::new)?;
         if response.errors.is_empty() {
             Ok(())

@@ -7,6 +7,7 @@ mod tokens;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use measure::measure;
+pub(crate) use tokens::string_end;
 
 use crate::error::{Code, Refusal};
 

@@ -41,7 +41,7 @@ fn skip(bytes: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> usize {
 }
 
 /// Where the string that begins at `from` ends; the end of the text if it is not closed.
-fn string_end(bytes: &[u8], from: usize) -> usize {
+pub(crate) fn string_end(bytes: &[u8], from: usize) -> usize {
     let quote: &[u8] = if bytes[from..].starts_with(br#"""""#) {
         br#"""""#
     } else {

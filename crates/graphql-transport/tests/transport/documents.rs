@@ -122,6 +122,53 @@ async fn a_default_that_decides_what_is_left_out_is_heeded() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_is_answered_in_the_documents_order() {
+    let query = "{ b: later ...F a: counter ... { b: later } } fragment F on Query { z: later __typename }";
+    let reply = Server::new().query(query).await;
+    assert_eq!(reply.text, r#"{"data":{"b":1,"z":1,"__typename":"Query","a":0}}"#);
+}
+
+#[tokio::test]
+async fn a_type_name_obeys_the_rules_of_every_field() {
+    let ask = async |query: &str, shown: bool| {
+        let request = json!({ "query": query, "variables": { "shown": shown } });
+        Server::new().post(JSON, request.to_string()).await.json()
+    };
+    let query = "query($shown: Boolean!) { counter __typename @include(if: $shown) }";
+    assert_eq!(
+        ask(query, true).await,
+        json!({ "data": { "counter": 0, "__typename": "Query" } })
+    );
+    assert_eq!(ask(query, false).await, json!({ "data": { "counter": 0 } }));
+    for wrong in [
+        "{ __typename @unknown }",
+        "{ __typename @include }",
+        "{ node { __typename @skip(if: 1) } }",
+        "{ __typename(x: 1) }",
+        "{ __typename { x } }",
+    ] {
+        let reply = Server::new().query(wrong).await.json();
+        assert_eq!(
+            reply["errors"][0]["extensions"]["code"], "BAD_USER_INPUT",
+            "{wrong}: {reply}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_character_of_any_plane_may_be_escaped() {
+    for written in [r"\ud83c\udf5b", r"\u{1f35b}", "🍛"] {
+        let query = format!(r#"{{ echo(input: {{ text: "{written}", times: 1 }}) {{ text }} }}"#);
+        let reply = Server::new().query(&query).await;
+        assert_eq!(
+            reply.json(),
+            json!({ "data": { "echo": { "text": "🍛" } } }),
+            "{written}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_document_is_compiled_once_and_the_cache_keeps_within_its_memory() {
     let settings = Settings {
         document_cache_bytes: 20_000,
