@@ -229,7 +229,7 @@ async fn a_backup_is_restored_beside_a_broker_that_has_seen_more() {
         let line = output.lines().find(|line| line.contains("broker ahead of store"));
         let line = line.expect("a line of the log");
         assert!(
-            line.contains("nats backup stream") && line.contains(stream),
+            line.contains("nats stream backup") && line.contains(stream),
             "{line}"
         );
     }
@@ -241,7 +241,7 @@ async fn is_saved_and_shown(servers: &Guarded, gone: &[String]) -> Result<()> {
     let saved = scratch_folder("saved").join("ORDER_CREATED");
     let saved = saved.to_string_lossy();
     servers
-        .nats(&["backup", "stream", "ORDER_CREATED", &saved])
+        .nats(&["stream", "backup", "ORDER_CREATED", &saved])
         .await?;
     let translate = format!("--translate={} decode", program("tiffin").display());
     let shown = servers
