@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use http::{HeaderMap, HeaderValue, Method};
 use prometheus_client::registry::Registry;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
@@ -103,6 +106,12 @@ impl Transport {
 
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.0.stop
+    }
+
+    /// Waits until every stream is to be closed, whatever its client does.
+    pub(crate) async fn drained(&self) {
+        self.stop().cancelled().await;
+        sleep(self.settings().streams.drain).await;
     }
 
     pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Result<Session, Refusal> {

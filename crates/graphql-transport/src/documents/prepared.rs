@@ -57,8 +57,8 @@ impl Prepared {
 
     /// The keys of its result, in the document's order; none where that cannot have more than one.
     pub(crate) fn root_keys(&self) -> Vec<Name> {
-        if let [_one] = &*self.operation().selection_set.node.items
-            && self.document().fragments.is_empty()
+        if let [only] = &*self.operation().selection_set.node.items
+            && matches!(only.node, Selection::Field(_))
         {
             return Vec::new();
         }

@@ -109,7 +109,9 @@ impl Engine {
         let keys = operation.root_keys();
         let request = rules::validated(operation.into_request(), session.data());
         let mut response = self.0.schema.execute(request).await;
-        if let Value::Object(fields) = &mut response.data {
+        if let Value::Object(fields) = &mut response.data
+            && !keys.is_empty()
+        {
             // The engine answers in the order in which the root's fields were ready.
             fields.sort_by_cached_key(|key, _| keys.iter().position(|known| known == key));
         }

@@ -195,7 +195,11 @@ impl Stream {
 
     async fn send(&self, bytes: Bytes) -> Result<(), Gone> {
         let send_timeout = self.transport.settings().streams.send_timeout;
-        let sent = self.sender.send_timeout(bytes, send_timeout).await;
+        let sent = tokio::select! {
+            biased;
+            sent = self.sender.send_timeout(bytes, send_timeout) => sent,
+            () = self.transport.drained() => return Err(Gone),
+        };
         sent.map_err(|error| {
             if let SendTimeoutError::Timeout(_) = error {
                 self.transport.metrics().dropped(TRANSPORT);

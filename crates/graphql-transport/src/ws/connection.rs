@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use axum::extract::ws::{Message, WebSocket};
 use futures::{FutureExt, SinkExt};
 use http::HeaderMap;
-use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
@@ -293,18 +293,13 @@ async fn taken<T>(
     transport: &Transport,
     sending: impl Future<Output = Result<T, axum::Error>>,
 ) -> Result<T, End> {
-    let streams = &transport.settings().streams;
-    let stopped = async {
-        transport.stop().cancelled().await;
-        sleep(streams.drain).await;
-    };
     tokio::select! {
         biased;
-        sent = timeout(streams.send_timeout, sending) => match sent {
+        sent = timeout(transport.settings().streams.send_timeout, sending) => match sent {
             Ok(Ok(sent)) => Ok(sent),
             Ok(Err(_)) => Err(End::Gone),
             Err(_) => Err(Close::TooSlow.into()),
         },
-        () = stopped => Err(Close::Restart.into()),
+        () = transport.drained() => Err(Close::Restart.into()),
     }
 }

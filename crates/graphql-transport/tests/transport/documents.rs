@@ -123,9 +123,15 @@ async fn a_default_that_decides_what_is_left_out_is_heeded() {
 
 #[tokio::test]
 async fn what_is_asked_for_is_answered_in_the_documents_order() {
-    let query = "{ b: later ...F a: counter ... { b: later } } fragment F on Query { z: later __typename }";
-    let reply = Server::new().query(query).await;
-    assert_eq!(reply.text, r#"{"data":{"b":1,"z":1,"__typename":"Query","a":0}}"#);
+    for (query, answer) in [
+        (
+            "{ b: later ...F a: counter ... { b: later } } fragment F on Query { z: later __typename }",
+            r#"{"data":{"b":1,"z":1,"__typename":"Query","a":0}}"#,
+        ),
+        ("{ ... { b: later a: counter } }", r#"{"data":{"b":1,"a":0}}"#),
+    ] {
+        assert_eq!(Server::new().query(query).await.text, answer, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -232,6 +232,18 @@ async fn a_client_that_takes_nothing_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_holds_no_stop_up() {
+    let server = streams(StreamSettings {
+        drain: Duration::from_millis(20),
+        send_timeout: Duration::from_mins(10),
+        ..StreamSettings::default()
+    });
+    let _unread = server.send(get("subscription { count(to: 1000) }")).await;
+    server.stop.cancel();
+    server.all_gone().await;
+}
+
+#[tokio::test]
 async fn a_stream_ends_with_an_error_when_its_session_is_revoked() {
     let server = Server::new();
     let mut request = get(WAIT);
