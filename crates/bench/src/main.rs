@@ -11,14 +11,14 @@ mod report;
 mod run;
 mod usage;
 
-use std::{fs, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{fs, future::ready, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, anyhow, ensure};
 use clap::Parser;
 use tiffin_runtime::program;
 use tokio::runtime::Runtime;
 
-use crate::{beside::side_by_side, floor::resolver::Nothing, machine::Machine, method::Plan, report::Report};
+use crate::{beside::side_by_side, machine::Machine, method::Plan, report::Report};
 
 /// Measures Tiffin against the floor it stands on: the same work by bare sqlx, async-nats and axum.
 #[derive(Debug, Parser)]
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
         return ended(serve(floor::bare::serve(port, nats, database)));
     }
     let done = match (settings.answer_nothing, settings.push) {
-        (Some(port), _) => serve(floor::resolver::serve(port, Arc::new(Nothing))),
+        (Some(port), _) => serve(floor::resolver::serve(port, || ready(Ok(())))),
         (None, Some(port)) => serve(floor::socket::serve(port)),
         (None, None) => return measured(&settings),
     };

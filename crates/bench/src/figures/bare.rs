@@ -1,12 +1,12 @@
-//! What the parts that Tiffin is built from reach when they do an order's work: no goal asks for more than this leaves.
+//! What the parts that Tiffin is built from reach when they do an order's work, and nothing else.
 
-use std::{env, future::ready, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::ready, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use async_nats::jetstream::{self, consumer::pull};
 use futures::{StreamExt, TryStreamExt, stream};
-use tiffin_testkit::{NatsServer, Process, command, eventually, free_port, scratch_folder};
-use tokio::{net::TcpStream, time::Instant};
+use tiffin_testkit::{NatsServer, Process, eventually, scratch_folder};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -20,6 +20,7 @@ use crate::{
         bare, forward,
         publish::{STREAM, Window, said},
         rows::Rows,
+        server,
     },
     load::http::{Client, Documents, place},
     method::{Plan, compare},
@@ -83,16 +84,11 @@ struct Parts {
 impl Parts {
     async fn start(engine: &Engine, documents: Documents, clients: usize) -> Result<Self> {
         let nats = NatsServer::start().await;
-        let port = free_port();
         let database = match engine.postgres() {
             None => format!("sqlite:{}", scratch_folder("bare").display()),
             Some(server) => server.database().await.url.clone(),
         };
-        let mut server = command(env::current_exe()?);
-        server.args([bare::ARGUMENT, &port.to_string(), &nats.url(), &database]);
-        let process = Process::start("bare", server, &scratch_folder("bare").join("log"));
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        eventually!(TcpStream::connect(address).await.is_ok(), |up| *up);
+        let (process, address) = server(bare::ARGUMENT, &[&nats.url(), &database]).await?;
         let server = engine.postgres().and_then(|server| server.id());
         let watched = Watched::none().and(server).and(nats.id()).and(Some(process.id()));
         Ok(Self {
@@ -195,12 +191,7 @@ struct Pushes {
 impl Pushes {
     async fn start() -> Result<Self> {
         let nats = NatsServer::start().await;
-        let port = free_port();
-        let mut server = command(env::current_exe()?);
-        server.args([forward::ARGUMENT, &port.to_string(), &nats.url()]);
-        let process = Process::start("forward", server, &scratch_folder("forward").join("log"));
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        eventually!(TcpStream::connect(address).await.is_ok(), |up| *up);
+        let (process, address) = server(forward::ARGUMENT, &[&nats.url()]).await?;
         Ok(Self {
             address,
             jetstream: jetstream::new(async_nats::connect(nats.url()).await?),
@@ -212,9 +203,7 @@ impl Pushes {
 
     /// Publishes an update and waits for the broker's acknowledgement.
     async fn publish(&self, order: &Uuid, version: u64) -> Result<()> {
-        let frame = format!(
-            r#"{{"id":"{order}","type":"next","payload":{{"data":{{"onOrderUpdated":{{"id":"{order}","status":"PREPARING","version":{version},"updatedAt":"2026-01-01T12:00:00.000Z"}}}}}}}}"#
-        );
+        let frame = forward::frame(order, version);
         let subject = format!("{}{order}", forward::SUBJECT);
         let sent = self
             .jetstream

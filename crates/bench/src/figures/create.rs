@@ -1,17 +1,15 @@
 //! Orders placed over HTTP.
 
-use std::{env, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Result, ensure};
 use async_nats::jetstream;
-use tiffin_testkit::{
-    NatsServer, Postgres, Process, Service, command, eventually, free_port, scratch_folder,
-};
+use tiffin_testkit::{NatsServer, Postgres, Process, Service, eventually};
 use tiffin_tests::stack::{API_KEY, Dev, Setting, Stack, waits};
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
-    floor::resolver,
+    floor::{resolver, server},
     load::http::{Client, Documents, place},
     method::{Plan, compare},
     metrics::values,
@@ -78,12 +76,7 @@ pub(super) struct Floor {
 
 impl Floor {
     pub(super) async fn start(documents: Documents) -> Result<Self> {
-        let port = free_port();
-        let mut server = command(env::current_exe()?);
-        server.args([resolver::ARGUMENT, &port.to_string()]);
-        let process = Process::start("floor", server, &scratch_folder("floor").join("log"));
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        eventually!(TcpStream::connect(address).await.is_ok(), |up| *up);
+        let (process, address) = server(resolver::ARGUMENT, &[]).await?;
         let client = client(address, documents);
         Ok(Self { client, process })
     }

@@ -1,18 +1,17 @@
 //! Updates that waited in bus and log to ten thousand sockets, each of which watches an order of its own.
 
-use std::{env, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use async_nats::jetstream;
 use futures::{StreamExt, TryStreamExt, stream};
 use tiffin_eventstore::EventStore;
-use tiffin_testkit::{Postgres, Process, command, eventually, free_port, scratch_folder};
+use tiffin_testkit::{Postgres, Process, eventually};
 use tiffin_tests::stack::{API_KEY, Setting, Stack, waits};
-use tokio::net::TcpStream;
 
 use super::{create::address, sagas::placed_order};
 use crate::{
-    floor::socket,
+    floor::{server, socket},
     load::socket::{Received, Subscriber},
     method::{Plan, compare, median},
     metrics::values,
@@ -59,12 +58,7 @@ pub(super) struct Floor {
 
 impl Floor {
     pub(super) async fn start() -> Result<Self> {
-        let port = free_port();
-        let mut server = command(env::current_exe()?);
-        server.args([socket::ARGUMENT, &port.to_string()]);
-        let process = Process::start("floor", server, &scratch_folder("floor").join("log"));
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        eventually!(TcpStream::connect(address).await.is_ok(), |up| *up);
+        let (process, address) = server(socket::ARGUMENT, &[]).await?;
         Ok(Self { address, process })
     }
 }

@@ -4,19 +4,17 @@
 //!
 //! Nothing is checked, and nothing is found again after a crash: it is what Tiffin would be if its own work cost nothing.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use async_nats::jetstream::{self, consumer::pull};
-use async_trait::async_trait;
 use futures::StreamExt;
-use tiffin_graphql::{Caller, Created, Error, ErrorCode, Listed, Listing, NewOrder, OrderPort, OrderView};
-use tiffin_order::OrderId;
+use tiffin_graphql::{Error, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     publish::{STREAM, Window},
-    resolver::{self, Nothing},
+    resolver,
     rows::Rows,
 };
 use crate::{figures::sagas::placed_order, usage::Watched};
@@ -44,9 +42,10 @@ pub(crate) async fn serve(port: &str, nats: &str, database: &str) -> Result<()> 
     let messages = consumer(nats).await?;
     let (wanted, wanting) = mpsc::channel(WAITING);
     let (publish, published) = mpsc::channel(WAITING);
-    let orders = Arc::new(Bare(wanted.clone()));
+    let orders = wanted.clone();
+    let placed = move || place(orders.clone());
     tokio::select! {
-        served = resolver::serve(port.parse()?, orders) => served,
+        served = resolver::serve(port.parse()?, placed) => served,
         inserted = insert(rows, wanting, publish) => inserted,
         published = relay(window, published) => published,
         consumed = consume(messages, wanted) => consumed,
@@ -65,6 +64,14 @@ impl Wanted {
         let (done, inserted) = oneshot::channel();
         (Self { done, begins }, inserted)
     }
+}
+
+/// Waits until an order's first row is on disk.
+async fn place(orders: mpsc::Sender<Wanted>) -> Result<(), Error> {
+    let lost = || Error::from(ErrorCode::Unavailable);
+    let (row, done) = Wanted::new(true);
+    orders.send(row).await.map_err(|_ended| lost())?;
+    done.await.map_err(|_ended| lost())
 }
 
 /// Inserts all rows that wait as one batch, again and again.
@@ -134,33 +141,5 @@ async fn consume(mut messages: pull::Stream, wanted: mpsc::Sender<Wanted>) -> Re
     tokio::select! {
         pulled = pulling => pulled,
         acknowledged = acknowledging => acknowledged,
-    }
-}
-
-/// Says that an order was placed once its row is on disk.
-struct Bare(mpsc::Sender<Wanted>);
-
-#[async_trait]
-impl OrderPort for Bare {
-    async fn create(&self, caller: &Caller, order: NewOrder) -> Result<Created, Error> {
-        let (row, done) = Wanted::new(true);
-        let sent = async {
-            self.0.send(row).await.context("the rows have ended")?;
-            done.await.context("the row is lost")
-        };
-        sent.await.map_err(|_lost| Error::from(ErrorCode::Unavailable))?;
-        Nothing.create(caller, order).await
-    }
-
-    async fn cancel(&self, _: &Caller, _: OrderId, _: Option<String>) -> Result<OrderView, Error> {
-        Err(ErrorCode::NotFound.into())
-    }
-
-    async fn order(&self, _: OrderId) -> Result<Option<OrderView>, Error> {
-        Ok(None)
-    }
-
-    async fn list(&self, _: &Listing) -> Result<Listed, Error> {
-        Err(ErrorCode::Unavailable.into())
     }
 }

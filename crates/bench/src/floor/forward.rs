@@ -39,6 +39,13 @@ pub(crate) const SUBJECT: &str = "event.";
 
 const ACKNOWLEDGED: Utf8Bytes = Utf8Bytes::from_static(r#"{"type":"connection_ack"}"#);
 
+/// What an update of an order looks like on the wire.
+pub(crate) fn frame(order: &Uuid, version: u64) -> String {
+    format!(
+        r#"{{"id":"{order}","type":"next","payload":{{"data":{{"onOrderUpdated":{{"id":"{order}","status":"PREPARING","version":{version},"updatedAt":"2026-01-01T12:00:00.000Z"}}}}}}}}"#
+    )
+}
+
 /// Who wants which order's messages.
 type Watching = Arc<Mutex<HashMap<Uuid, UnboundedSender<Utf8Bytes>>>>;
 

@@ -19,11 +19,15 @@ use uuid::Uuid;
 /// How the process is told to be this server.
 pub(crate) const ARGUMENT: &str = "--answer-nothing";
 
-/// Answers by `orders` until the process is killed.
+/// Answers each order as soon as `until` lets it, until the process is killed.
 ///
 /// # Errors
 /// The port is in use.
-pub(crate) async fn serve(port: u16, orders: Arc<dyn OrderPort>) -> Result<()> {
+pub(crate) async fn serve<F, W>(port: u16, until: F) -> Result<()>
+where
+    F: Fn() -> W + Send + Sync + 'static,
+    W: Future<Output = Result<(), Error>> + Send + 'static,
+{
     let settings = HttpSettings {
         listen: (Ipv4Addr::LOCALHOST, port).into(),
         max_connections: 20_000,
@@ -31,7 +35,7 @@ pub(crate) async fn serve(port: u16, orders: Arc<dyn OrderPort>) -> Result<()> {
         tls_key: None,
     };
     let ports = Ports {
-        orders: Some(orders),
+        orders: Some(Arc::new(Resolver(until))),
         updates: None,
     };
     let lifecycle = Lifecycle::new(Duration::ZERO);
@@ -61,12 +65,17 @@ impl Authenticate for Anybody {
     }
 }
 
-/// Says that an order was placed.
-pub(crate) struct Nothing;
+/// Says that an order was placed, once it may.
+struct Resolver<F>(F);
 
 #[async_trait]
-impl OrderPort for Nothing {
+impl<F, W> OrderPort for Resolver<F>
+where
+    F: Fn() -> W + Send + Sync,
+    W: Future<Output = Result<(), Error>> + Send + 'static,
+{
     async fn create(&self, caller: &Caller, order: NewOrder) -> Result<Created, Error> {
+        (self.0)().await?;
         let lines = order
             .products
             .iter()

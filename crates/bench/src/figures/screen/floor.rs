@@ -1,12 +1,11 @@
 //! What there is to compare with: a bare stream and a bare socket.
 
-use std::{env, net::SocketAddr, sync::PoisonError, time::Duration};
+use std::{sync::PoisonError, time::Duration};
 
 use anyhow::Result;
 use async_nats::jetstream;
-use tiffin_testkit::{NatsServer, Process, command, eventually, free_port, scratch_folder};
+use tiffin_testkit::{NatsServer, Process};
 use tokio::{
-    net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -17,7 +16,7 @@ use super::{
     screens::{Birth, Born, Screens},
 };
 use crate::{
-    floor::forward,
+    floor::{self, forward},
     run::{Clock, Run, Subject},
     usage::Watched,
 };
@@ -38,12 +37,7 @@ pub(super) struct Floor {
 impl Floor {
     pub(super) async fn start() -> Result<Self> {
         let server = NatsServer::start().await;
-        let port = free_port();
-        let mut forwarding = command(env::current_exe()?);
-        forwarding.args([forward::ARGUMENT, &port.to_string(), &server.url()]);
-        let process = Process::start("floor", forwarding, &scratch_folder("floor").join("log"));
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        eventually!(TcpStream::connect(address).await.is_ok(), |up| *up);
+        let (process, address) = floor::server(forward::ARGUMENT, &[&server.url()]).await?;
         Ok(Self {
             jetstream: jetstream::new(async_nats::connect(server.url()).await?),
             watched: Watched::this().and(server.id()).and(Some(process.id())),
@@ -70,9 +64,7 @@ impl Floor {
         born: &Born,
         sending: &mut JoinSet<Result<()>>,
     ) -> Result<()> {
-        let frame = format!(
-            r#"{{"id":"{order}","type":"next","payload":{{"data":{{"onOrderUpdated":{{"id":"{order}","status":"PREPARING","version":{version},"updatedAt":"2026-01-01T12:00:00.000Z"}}}}}}}}"#
-        );
+        let frame = forward::frame(&order, version.into());
         let subject = format!("{}{order}", forward::SUBJECT);
         let now = Instant::now();
         let birth = Birth {
