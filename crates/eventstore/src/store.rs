@@ -116,7 +116,7 @@ impl EventStore {
             closing: closing.clone(),
         };
         let tasks = TaskTracker::new();
-        let writer = Writer::new(writer, database.is_ours_alone());
+        let writer = Writer::new(Arc::new(writer), database.is_ours_alone());
         let desk = Arc::new(Desk::new(writer, tasks.clone()));
         let follower = Arc::clone(&tail).follow(Arc::clone(&clock), config.poll);
         tasks.spawn(vital(closing.clone(), follower));

@@ -118,9 +118,14 @@ impl Writer {
         Ok(holds.fetch_one(&mut self.connection).await?)
     }
 
+    /// Whether so much has gathered in the WAL that it is to be moved.
+    pub(super) fn is_checkpoint_due(&self) -> bool {
+        self.pages >= CHECKPOINT_PAGES
+    }
+
     /// Moves the WAL into the database once enough has gathered: often and little at a time, between two groups.
     pub(super) async fn checkpoint_if_due(&mut self) {
-        if self.pages < CHECKPOINT_PAGES {
+        if !self.is_checkpoint_due() {
             return;
         }
         self.pages = 0;

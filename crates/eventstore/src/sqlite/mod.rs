@@ -5,7 +5,10 @@ mod connect;
 mod insert;
 mod read;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use sqlx::{Connection, SqlitePool};
@@ -24,6 +27,9 @@ pub(crate) struct Sqlite {
     folder: Arc<DataFolder>,
     /// Absent until it is first needed and after a fault.
     writer: Mutex<Option<Writer>>,
+    /// Whether the WAL is to be moved into the database. Whoever asks is not to stand in line for the writer in vain: the next
+    /// group would have to wait behind.
+    untidy: AtomicBool,
     readers: SqlitePool,
 }
 
@@ -34,6 +40,7 @@ impl Sqlite {
         let readers = readers(&file).await?;
         Ok(Self {
             folder,
+            untidy: AtomicBool::new(writer.is_checkpoint_due()),
             writer: Mutex::new(Some(writer)),
             readers,
         })
@@ -54,6 +61,7 @@ impl Backend for Sqlite {
         let mut place = self.writer.lock().await;
         let mut writer = self.writer(&mut place).await?;
         let committed = writer.commit(group).await?;
+        self.untidy.store(writer.is_checkpoint_due(), Ordering::Relaxed);
         *place = (!writer.is_outdated()).then_some(writer);
         Ok(committed)
     }
@@ -67,8 +75,11 @@ impl Backend for Sqlite {
     }
 
     async fn tidy(&self) {
-        if let Some(writer) = self.writer.lock().await.as_mut() {
+        if self.untidy.load(Ordering::Relaxed)
+            && let Some(writer) = self.writer.lock().await.as_mut()
+        {
             writer.checkpoint_if_due().await;
+            self.untidy.store(false, Ordering::Relaxed);
         }
     }
 

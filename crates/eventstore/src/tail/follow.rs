@@ -78,7 +78,11 @@ impl Tail {
             };
             let limit = gap.map_or(BATCH, |gap| usize::try_from(gap).unwrap_or(BATCH).min(BATCH));
             match read_after(&*self.backend, from, limit).await {
-                Ok(events) if events.is_empty() && gap.is_none() => return self.health.answered(),
+                Ok(events) if events.is_empty() && gap.is_none() => {
+                    // A task that was to tell of a commit may have ended with the runtime in which it was made.
+                    self.tell();
+                    return self.health.answered();
+                }
                 // What was committed beyond the gap is gone, and so is what was in the gap.
                 Ok(events) if events.is_empty() => self.log_replaced(generation).await,
                 Ok(events) => {

@@ -4,19 +4,22 @@
 //! changes of thread, of 30 to 60 µs each, in the way of somebody who is alone. So the first group is written where the
 //! append was made. If more has gathered by then, there is a load, and those who make it may keep their threads busy for
 //! long: from then on the groups are written at home, in the runtime in which the store was opened.
+//!
+//! It rests again as soon as its group is answered, and not when followers have been told: whoever takes one step after
+//! the other, as a saga does, has handed in the next by then, which would have to wait for that.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::task::TaskTracker;
 
-use super::{Queue, Writer, queue::Waiting};
+use super::{Parts, Writer, queue::Waiting};
 
 /// Where the writer rests.
 pub(crate) struct Desk {
     /// The writer, unless it is at work.
     resting: Mutex<Option<Box<Writer>>>,
-    queue: Arc<Queue>,
+    parts: Arc<Parts>,
     home: Handle,
     tasks: TaskTracker,
 }
@@ -25,7 +28,7 @@ impl Desk {
     /// For a store that is opened in the runtime at hand.
     pub(crate) fn new(writer: Writer, tasks: TaskTracker) -> Self {
         Self {
-            queue: Arc::clone(&writer.parts.queue),
+            parts: Arc::clone(&writer.parts),
             resting: Mutex::new(Some(Box::new(writer))),
             home: Handle::current(),
             tasks,
@@ -48,23 +51,30 @@ impl Desk {
 
     async fn write_here(self: Arc<Self>, mut writer: Box<Writer>) {
         let kept = writer.write(Vec::new()).await;
-        self.go_on(writer, kept);
+        let news = writer.news();
+        Arc::clone(&self).go_on(writer, kept);
+        self.parts.spread(news).await;
     }
 
     async fn write_at_home(self: Arc<Self>, mut writer: Box<Writer>, mut kept: Vec<Waiting>) {
-        while !kept.is_empty() || !self.queue.is_empty() {
+        loop {
             kept = writer.write(kept).await;
+            let news = writer.news();
+            if kept.is_empty() && self.parts.queue.is_empty() {
+                Arc::clone(&self).go_on(writer, kept);
+                return self.parts.spread(news).await;
+            }
+            self.parts.spread(news).await;
         }
-        self.go_on(writer, kept);
     }
 
     /// Rests, unless there is more to write.
     fn go_on(self: Arc<Self>, writer: Box<Writer>, kept: Vec<Waiting>) {
-        if !kept.is_empty() || !self.queue.is_empty() {
+        if !kept.is_empty() || !self.parts.queue.is_empty() {
             return self.go_home(writer, kept);
         }
         *self.lock() = Some(writer);
-        if self.queue.is_empty() {
+        if self.parts.queue.is_empty() {
             return;
         }
         // Whoever handed something in meanwhile may not have found the writer here.

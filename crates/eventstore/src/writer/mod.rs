@@ -40,8 +40,35 @@ pub(crate) struct Parts {
     pub(crate) closing: CancellationToken,
 }
 
+/// What followers are still to hear of a group.
+#[derive(Debug, Clone, Copy)]
+struct News {
+    position: Position,
+    generation: u64,
+}
+
+impl Parts {
+    /// Tells followers, once those who were answered have had their turn: whoever is told may take their processor.
+    async fn spread(&self, news: News) {
+        tokio::task::yield_now().await;
+        self.tail.tell();
+        self.announce(news);
+        self.backend.tidy().await;
+    }
+
+    fn announce(&self, news: News) {
+        self.committed.send_if_modified(|known| {
+            let later = news.position > *known && news.generation == self.tail.generation();
+            if later {
+                *known = news.position;
+            }
+            later
+        });
+    }
+}
+
 pub(crate) struct Writer {
-    parts: Parts,
+    parts: Arc<Parts>,
     heads: Heads,
     /// The last event that this writer wrote; the tail may know a later one.
     written: Cursor,
@@ -73,7 +100,7 @@ struct Target {
 
 impl Writer {
     /// `sole`: nobody but this process writes to the database.
-    pub(crate) fn new(parts: Parts, sole: bool) -> Self {
+    pub(crate) fn new(parts: Arc<Parts>, sole: bool) -> Self {
         let generation = parts.tail.generation();
         Self {
             parts,
@@ -84,17 +111,20 @@ impl Writer {
     }
 
     /// Writes the next group: `kept` appends from before, and what has gathered since. Gives back what is to be in the
-    /// one after it.
+    /// one after it. Followers are still to be [told](Parts::spread).
     async fn write(&mut self, kept: Vec<Waiting>) -> Vec<Waiting> {
         let group = self.parts.queue.take(kept);
         let kept = self.settle(group).await;
         self.parts.queue.answered(&kept);
-        // Those who were answered go first: whoever is woken for what follows may take their processor.
-        tokio::task::yield_now().await;
-        self.parts.tail.tell();
-        self.announce(self.written.position);
-        self.parts.backend.tidy().await;
         kept
+    }
+
+    /// What followers are to be told.
+    fn news(&self) -> News {
+        News {
+            position: self.written.position,
+            generation: self.generation,
+        }
     }
 
     /// Answers a group; what has lost against another process is given back, to be judged anew.
@@ -196,7 +226,10 @@ impl Writer {
     fn replay(&self, waiting: Waiting, events: Vec<Arc<RecordedEvent>>) {
         if let Some(last) = events.last() {
             self.parts.tail.nudge(last.position);
-            self.announce(last.position);
+            self.parts.announce(News {
+                position: last.position,
+                generation: self.generation,
+            });
         }
         self.answer(
             waiting,
@@ -205,14 +238,6 @@ impl Writer {
                 replayed: true,
             }),
         );
-    }
-
-    fn announce(&self, position: Position) {
-        self.parts.committed.send_if_modified(|known| {
-            let later = position > *known;
-            *known = position.max(*known);
-            later
-        });
     }
 
     /// Repeats a question to the database until there is an answer, and reports each fault. A refusal counts as one only
