@@ -33,6 +33,7 @@ pub(crate) const LOG: Part = Part {
             include_str!("../../migrations/postgres/0001_log.sql"),
             include_str!("../../migrations/postgres/0002_replication.sql"),
             include_str!("../../migrations/postgres/0003_start.sql"),
+            include_str!("../../migrations/postgres/0004_append.sql"),
         ],
     },
 };

@@ -93,6 +93,8 @@ async fn use_all(store: &EventStore) {
                 .append(append("s", Expected::NoStream, vec![event("x")]))
                 .await,
         );
+        let one_more = append("t", Expected::Any, vec![event("x")]);
+        store.append(one_more).await.unwrap();
         store.read_streams(&names).await.unwrap();
         for (direction, from) in [(Direction::Forwards, 0), (Direction::Backwards, 9)] {
             store
