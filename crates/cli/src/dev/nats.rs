@@ -1,11 +1,13 @@
 //! A nats-server of our own: started anew when it dies, ended with us.
 
 use std::{
+    env,
     fs::{self, File},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -38,6 +40,9 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 /// By itself it takes three quarters of the disk's free space as its limit, and refuses streams whose own limits, which
 /// they never come near on one machine, are above it.
 const CONFIGURATION: &str = "# Written by tiffin dev at every start.\njetstream { max_file_store: 16GB }\n";
+
+/// Go's own setting of how many processors a program uses at a time.
+const PROCESSORS: &str = "GOMAXPROCS";
 
 /// The program of a nats-server that is to listen there, which nobody else does.
 pub(super) async fn program(listen: SocketAddr) -> Result<PathBuf, Error> {
@@ -143,6 +148,11 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
+        if env::var_os(PROCESSORS).is_none() {
+            // With all of them its threads wake one another, and take the processors from those who wait for its answers.
+            let half = available_parallelism().map_or(1, |all| all.get().div_ceil(2));
+            command.env(PROCESSORS, half.to_string());
+        }
         Command::from(command)
             .spawn()
             .with_context(|| format!("cannot start {}", self.program.display()))
