@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream;
+use hdrhistogram::Histogram;
 use prometheus_client::registry::Registry;
 use tiffin_bus::{Bus, State};
 use tiffin_eventstore::{Append, EventStore, Expected, NewEvent, Urgency};
@@ -183,22 +184,13 @@ impl Subject for Sagas {
     async fn run(&mut self, time: Duration) -> Result<Run> {
         let watched = self.watched.clone();
         let clock = Clock::start(&watched)?;
-        let (until, mut placed, mut latency) = (Instant::now() + time, 0, latencies());
-        while Instant::now() < until {
-            self.room.acquire().await?.forget();
-            let begun = Instant::now();
-            let append = placed_order()?;
-            if self.in_flight == 1 {
-                self.store.append(append).await?;
-                drop(self.room.acquire().await?);
-                note(&mut latency, begun.elapsed());
-            } else {
-                // What goes wrong shows as an order that never arrives.
-                let store = self.store.clone();
-                tokio::spawn(async move { store.append(append).await });
-            }
-            placed += 1;
-        }
+        let (store, room) = (self.store.clone(), Arc::clone(&self.room));
+        let (placed, latency) = if self.in_flight == 1 {
+            // By a task, as whoever appends in a service: this thread would have to be woken for each answer.
+            tokio::spawn(one_by_one(store, room, time)).await??
+        } else {
+            (many_at_once(store, room, time).await?, latencies())
+        };
         let all = u32::try_from(self.in_flight).context("a number of orders")?;
         let waiting = tokio::time::timeout(Duration::from_mins(1), self.room.acquire_many(all));
         drop(waiting.await.context("an order was not delivered")??);
@@ -207,6 +199,37 @@ impl Subject for Sagas {
         ensure!(placed > 0, "no order was delivered");
         clock.stop(placed, latency)
     }
+}
+
+/// Places an order as soon as the last one is delivered; how many, and how long each took.
+async fn one_by_one(
+    store: EventStore,
+    room: Arc<Semaphore>,
+    time: Duration,
+) -> Result<(u64, Histogram<u64>)> {
+    let (until, mut placed, mut latency) = (Instant::now() + time, 0, latencies());
+    while Instant::now() < until {
+        room.acquire().await?.forget();
+        let begun = Instant::now();
+        store.append(placed_order()?).await?;
+        drop(room.acquire().await?);
+        note(&mut latency, begun.elapsed());
+        placed += 1;
+    }
+    Ok((placed, latency))
+}
+
+/// Places an order whenever there is room for one; how many.
+async fn many_at_once(store: EventStore, room: Arc<Semaphore>, time: Duration) -> Result<u64> {
+    let (until, mut placed) = (Instant::now() + time, 0);
+    while Instant::now() < until {
+        room.acquire().await?.forget();
+        let (store, append) = (store.clone(), placed_order()?);
+        // What goes wrong shows as an order that never arrives.
+        tokio::spawn(async move { store.append(append).await });
+        placed += 1;
+    }
+    Ok(placed)
 }
 
 /// What `api` appends for a new order.
