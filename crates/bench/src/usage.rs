@@ -88,7 +88,7 @@ impl Watched {
             for (child, stat) in all.iter().filter(|(_, stat)| stat.parent == *root && stat.lives) {
                 let added = usage.add(*child, stat);
                 // A child that was waited for meanwhile stands in its parent's account.
-                let ended = Stat::of(*child).is_none_or(|stat| !stat.lives);
+                let ended = Stat::of(*child).is_none_or(|stat| !stat.lives) || has_no_memory(*child);
                 ensure!(added.is_ok() || ended, "{added:?}");
             }
         }
@@ -154,6 +154,11 @@ impl Stat {
     fn waited_for_by_this() -> Duration {
         Self::of(process::id()).map_or(Duration::ZERO, |stat| stat.waited_for)
     }
+}
+
+/// Whether it has given its memory back, as a process does at its end, before it counts as ended.
+fn has_no_memory(id: u32) -> bool {
+    fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| !status.contains("VmHWM:"))
 }
 
 /// The number after `name` in a file of lines.
