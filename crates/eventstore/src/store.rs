@@ -65,7 +65,8 @@ impl EventStore {
     }
 
     /// Opens the log and starts its writer and its tail, which end when the last clone is dropped or with `close`. It
-    /// lasts no longer than the runtime at hand, nor than any other multi-threaded runtime in which something is appended.
+    /// lasts no longer than the runtime at hand, nor than any other multi-threaded runtime that ends while something appended
+    /// there is being written.
     ///
     /// # Errors
     /// The tables are older than this program, the database is not safe (PostgreSQL) or another process uses the
@@ -105,7 +106,7 @@ impl EventStore {
         );
         let tail = Arc::new(tail);
         let committed = watch::Sender::new(Position::START);
-        let writer = Parts {
+        let parts = Parts {
             backend: Arc::clone(&backend),
             queue: Arc::clone(&queue),
             tail: Arc::clone(&tail),
@@ -116,7 +117,7 @@ impl EventStore {
             closing: closing.clone(),
         };
         let tasks = TaskTracker::new();
-        let writer = Writer::new(Arc::new(writer), database.is_ours_alone());
+        let writer = Writer::new(Arc::new(parts), database.is_ours_alone());
         let desk = Arc::new(Desk::new(writer, tasks.clone()));
         let follower = Arc::clone(&tail).follow(Arc::clone(&clock), config.poll);
         tasks.spawn(vital(closing.clone(), follower));

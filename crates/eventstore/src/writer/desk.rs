@@ -5,8 +5,8 @@
 //! append was made. If more has gathered by then, there is a load, and those who make it may keep their threads busy for
 //! long: from then on the groups are written at home, in the runtime in which the store was opened.
 //!
-//! It rests again as soon as its group is answered, and not when followers have been told: whoever takes one step after
-//! the other, as a saga does, has handed in the next by then, which would have to wait for that.
+//! It rests again as soon as its group is answered and nothing waits, and not when followers have been told: whoever takes
+//! one step after the other, as a saga does, has handed in the next by then, which would have to wait for that.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
