@@ -1,6 +1,10 @@
 //! One WebSocket: what it has been told, what runs on it, and when it is given up.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::extract::ws::{Message, WebSocket};
 use futures::{FutureExt, SinkExt};
@@ -33,7 +37,7 @@ const ID_BYTES: usize = 256;
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Why a connection ends: closed by the server, or gone.
-pub(super) enum End {
+enum End {
     Close(Close),
     Gone,
 }
@@ -86,20 +90,32 @@ impl Connection {
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn run(&mut self, dialect: Dialect) {
-        self.dialect = dialect;
-        let end = loop {
-            if let Err(end) = self.step().await {
-                break end;
-            }
+    pub(super) async fn run(&mut self) {
+        let _counted = self.transport.metrics().connection(TRANSPORT);
+        let end = match self
+            .socket
+            .protocol()
+            .map(|protocol| Dialect::of(protocol.as_bytes()))
+        {
+            Some(dialect) => self.serve(dialect).await,
+            None => Close::SubprotocolNotAcceptable.into(),
         };
         if let End::Close(close) = end {
             self.close(&close).await;
         }
     }
 
+    async fn serve(&mut self, dialect: Dialect) -> End {
+        self.dialect = dialect;
+        loop {
+            if let Err(end) = self.step().await {
+                return end;
+            }
+        }
+    }
+
     /// Closes the connection; what the client still sends is read, lest the reason be lost on its way.
-    pub(super) async fn close(&mut self, close: &Close) {
+    async fn close(&mut self, close: &Close) {
         self.transport.metrics().closed(close.code());
         if *close == Close::TooSlow {
             self.transport.metrics().dropped(TRANSPORT);
@@ -247,7 +263,7 @@ impl Connection {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
-        taken(&self.transport, self.socket.send(message)).await
+        taken(&self.transport, pin!(self.socket.send(message))).await
     }
 
     /// Sends this event and those that are there already, in one go.
@@ -271,7 +287,7 @@ impl Connection {
                 }
             }
         };
-        if taken(&self.transport, sending).await? {
+        if taken(&self.transport, pin!(sending)).await? {
             Ok(())
         } else {
             Err(Close::Internal.into())
@@ -289,9 +305,10 @@ fn render(dialect: Dialect, id: &str, event: Event, errors: usize) -> Option<Mes
 }
 
 /// A client that takes nothing for too long is closed, and at a stop before it is over; the reason can hardly reach it.
+/// What is sent stays where it is: a future that is passed on stands in each that it passes.
 async fn taken<T>(
     transport: &Transport,
-    sending: impl Future<Output = Result<T, axum::Error>>,
+    sending: Pin<&mut impl Future<Output = Result<T, axum::Error>>>,
 ) -> Result<T, End> {
     tokio::select! {
         biased;

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{
-        State, WebSocketUpgrade,
-        ws::{WebSocket, rejection::WebSocketUpgradeRejection},
-    },
+    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     response::{IntoResponse, Response},
     routing::any,
 };
@@ -59,25 +56,14 @@ async fn upgrade(
         .max_message_size(limit)
         .max_frame_size(limit)
         .on_upgrade(move |socket| {
-            tracker.track_future(serve(socket, transport, subscriptions, headers, permit))
+            // In a box, since a future keeps what it is given once more where it uses it.
+            let mut connection = Box::new(Connection::new(socket, transport, subscriptions, headers));
+            tracker.track_future(async move {
+                connection.run().await;
+                drop(permit);
+            })
         })
         .into_response()
-}
-
-async fn serve(
-    socket: WebSocket,
-    transport: Transport,
-    subscriptions: Arc<dyn Subscribe>,
-    headers: HeaderMap,
-    _permit: OwnedSemaphorePermit,
-) {
-    let _counted = transport.metrics().connection(TRANSPORT);
-    let protocol = socket.protocol().cloned();
-    let mut connection = Connection::new(socket, transport, subscriptions, headers);
-    match protocol {
-        Some(protocol) => connection.run(Dialect::of(protocol.as_bytes())).await,
-        None => connection.close(&Close::SubprotocolNotAcceptable).await,
-    }
 }
 
 fn admit(
