@@ -7,14 +7,14 @@ use async_graphql::{
     Name, Positioned, SchemaEnv, ServerError, Variables,
     indexmap::IndexMap,
     parser::types::{
-        Directive, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType,
-        Selection, SelectionSet,
+        Directive, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, Selection,
+        SelectionSet,
     },
     registry::{MetaInputValue, MetaType, Registry},
 };
 use async_graphql_value::Value;
 
-use super::{input, variables};
+use super::{input, root, variables};
 use crate::{error::Refusal, limits::pages};
 
 /// What a document has that is judged again once its variables are known.
@@ -93,16 +93,8 @@ impl<'a> Checking<'a> {
     }
 
     fn operation(&mut self, operation: &'a OperationDefinition) {
-        let root = match operation.ty {
-            OperationType::Query => Some(&self.registry.query_type),
-            OperationType::Mutation => self.registry.mutation_type.as_ref(),
-            OperationType::Subscription => self.registry.subscription_type.as_ref(),
-        };
         self.directives(&operation.directives);
-        self.selections(
-            root.and_then(|name| self.named(name)),
-            &operation.selection_set.node,
-        );
+        self.selections(root(self.registry, operation.ty), &operation.selection_set.node);
     }
 
     fn fragment(&mut self, fragment: &'a FragmentDefinition) {

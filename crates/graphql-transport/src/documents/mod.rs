@@ -11,7 +11,11 @@ mod variables;
 
 use std::sync::Arc;
 
-use async_graphql::{SchemaEnv, ServerError, Variables, parser::types::ExecutableDocument};
+use async_graphql::{
+    SchemaEnv, ServerError, Variables,
+    parser::types::{ExecutableDocument, OperationType},
+    registry::{MetaType, Registry},
+};
 
 pub(crate) use cache::Cache;
 pub(crate) use compile::compile;
@@ -55,4 +59,14 @@ pub(crate) fn prepare(
         name,
         variables,
     })
+}
+
+/// The type in which an operation begins; `None` if the schema has no such operations.
+pub(crate) fn root(registry: &Registry, operation: OperationType) -> Option<&MetaType> {
+    let name = match operation {
+        OperationType::Query => Some(&registry.query_type),
+        OperationType::Mutation => registry.mutation_type.as_ref(),
+        OperationType::Subscription => registry.subscription_type.as_ref(),
+    };
+    name.and_then(|name| registry.types.get(name))
 }

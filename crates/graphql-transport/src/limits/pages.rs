@@ -5,12 +5,15 @@ use std::collections::HashMap;
 
 use async_graphql::{
     Name, Value, Variables,
-    parser::types::{ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet},
+    parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet},
     registry::{MetaField, MetaType, Registry},
 };
 
 use super::{Limits, within};
-use crate::{documents::substitute, error::Refusal};
+use crate::{
+    documents::{root, substitute},
+    error::Refusal,
+};
 
 /// The items of a page of which a request does not say how many it wants.
 const UNSAID: usize = 20;
@@ -28,19 +31,13 @@ pub(crate) fn weigh(
     variables: &Variables,
     limits: &Limits,
 ) -> Result<(), Refusal> {
-    let root = match operation.ty {
-        OperationType::Query => Some(&registry.query_type),
-        OperationType::Mutation => registry.mutation_type.as_ref(),
-        OperationType::Subscription => registry.subscription_type.as_ref(),
-    };
     let mut weighing = Weighing {
         registry,
         document,
         variables,
         done: HashMap::new(),
     };
-    let root = root.and_then(|name| registry.types.get(name));
-    let weight = weighing.selection_set(root, &operation.selection_set.node);
+    let weight = weighing.selection_set(root(registry, operation.ty), &operation.selection_set.node);
     within(
         "fields, those below a page counted for each of its items",
         weight,
