@@ -1,6 +1,6 @@
 //! Why a command did not do what it was asked for, and the exit code that says so.
 
-use std::{borrow::Cow, fmt::Display, process::ExitCode};
+use std::{borrow::Cow, fmt::Display, process::ExitCode, time::Duration};
 
 use serde_json::{Value, json};
 use tiffin_graphql::ErrorCode;
@@ -52,6 +52,8 @@ pub(crate) struct Failure {
 enum Request {
     /// It certainly never reached a server.
     Unsent,
+    /// It was refused as a whole, and may be sent again after this time.
+    Refused(Duration),
     /// No answer came in time.
     Late,
     /// It was answered, or there was none, or nobody knows.
@@ -105,7 +107,10 @@ impl Failure {
             message: text(&error["message"]).unwrap_or_else(|| format!("the server refused it: {errors}")),
             hint: text(&error["extensions"]["hint"]),
             code: code.map_or(exit.code().into(), Cow::Owned),
-            request: Request::Ended,
+            request: match error["extensions"]["retryAfterMs"].as_u64() {
+                Some(pause) => Request::Refused(Duration::from_millis(pause)),
+                None => Request::Ended,
+            },
         }
     }
 
@@ -121,9 +126,17 @@ impl Failure {
         }
     }
 
-    /// Whether the request certainly had no effect, because it never reached a server.
-    pub(crate) fn is_unsent(&self) -> bool {
-        self.request == Request::Unsent
+    /// Whether the request certainly had no effect, because it never reached a server, or was refused as a whole.
+    pub(crate) fn had_no_effect(&self) -> bool {
+        matches!(self.request, Request::Unsent | Request::Refused(_))
+    }
+
+    /// When the server wants to be asked again; `None` if it did not say.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self.request {
+            Request::Refused(pause) => Some(pause),
+            Request::Unsent | Request::Late | Request::Ended => None,
+        }
     }
 
     /// Whether no answer came in time, so that somebody may be there.
@@ -175,6 +188,18 @@ mod tests {
         let expected = Failure::new(Exit::Refused, "Too late.").hint("Eat it.");
         let code = "ORDER_NOT_CANCELLABLE".into();
         assert_eq!(failure, Failure { code, ..expected });
+    }
+
+    #[test]
+    fn a_server_that_says_when_to_ask_again_has_done_nothing() {
+        let overloaded = json!({ "code": "OVERLOADED", "retryAfterMs": 1_500 });
+        let refused = Failure::from_graphql(&json!([{ "message": "Later.", "extensions": overloaded }]));
+        assert!(refused.had_no_effect());
+        assert_eq!(refused.retry_after(), Some(Duration::from_millis(1_500)));
+        let timeout = json!({ "code": "TIMEOUT" });
+        let unknown = Failure::from_graphql(&json!([{ "message": "Who knows.", "extensions": timeout }]));
+        assert!(!unknown.had_no_effect());
+        assert_eq!(unknown.retry_after(), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{connection::Connection, failure::Failure, output, server::Server};
 /// How often an order is placed under one key while the server cannot be reached or has no time.
 const ATTEMPTS: usize = 3;
 
-/// How long to wait between two attempts.
+/// How long to wait between two attempts, unless the server says it.
 const PAUSE: Duration = Duration::from_secs(1);
 
 const PLACE: &str = "mutation Place($input: CreateOrderInput!) {
@@ -68,7 +68,7 @@ pub(super) async fn run(settings: Settings, json: bool) -> Result<(), Failure> {
 pub(super) async fn place(server: &Server, products: &[Value], key: &str) -> Result<Value, Failure> {
     let variables = json!({ "input": { "products": products, "idempotencyKey": key } });
     let mut attempt = 1;
-    let mut unsent = true;
+    let mut stored_nothing = true;
     loop {
         let failure = match server.run(PLACE, &variables).await {
             Ok(mut data) => return Ok(data["createOrder"].take()),
@@ -77,12 +77,16 @@ pub(super) async fn place(server: &Server, products: &[Value], key: &str) -> Res
         if !failure.retryable() {
             return Err(failure);
         }
-        unsent &= failure.is_unsent();
+        stored_nothing &= failure.had_no_effect();
         if attempt == ATTEMPTS {
-            return Err(if unsent { failure } else { doubtful(failure, key) });
+            return Err(if stored_nothing {
+                failure
+            } else {
+                doubtful(failure, key)
+            });
         }
         attempt += 1;
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(failure.retry_after().unwrap_or(PAUSE)).await;
     }
 }
 
