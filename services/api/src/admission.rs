@@ -8,7 +8,7 @@ use std::{
 
 use tiffin_eventstore::{Cursor, Direction, EventStore, Position, ReadError, SubscribeError};
 use tiffin_graphql::{Error, ErrorCode};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -158,13 +158,13 @@ impl Admission {
         }
     }
 
-    /// What a client is told of a refusal: [`ErrorCode::Overloaded`], after a while unless it is commits that take long, or
-    /// [`ErrorCode::Unavailable`].
-    pub(crate) async fn refuse(&self, refusal: Refusal) -> Error {
+    /// What a client is told of a refusal: [`ErrorCode::Overloaded`], a while after `asked` unless it is commits that take
+    /// long, or [`ErrorCode::Unavailable`].
+    pub(crate) async fn refuse(&self, refusal: Refusal, asked: Instant) -> Error {
         if refusal.is_held_back()
             && let Ok(_held) = self.holds.try_acquire()
         {
-            let holding = tokio::time::sleep(self.limits.hold_for);
+            let holding = tokio::time::sleep_until(asked + self.limits.hold_for);
             self.stop.run_until_cancelled(holding).await;
         }
         Error::from(refusal.code())

@@ -10,7 +10,7 @@ use tiffin_platform::spans;
 use tiffin_proto::Context;
 use tiffin_trace::TraceParent;
 use time::OffsetDateTime;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::field::display;
 use uuid::Uuid;
 
@@ -88,12 +88,13 @@ impl Orders {
 
     /// Refuses a new order. One that is repeated is none: its answer is known.
     async fn turn_away(&self, wish: &Wish, refusal: Refusal) -> Result<Created, Error> {
+        let asked = Instant::now();
         if wish.hash.is_some()
             && let Some(created) = self.placed_before(wish).await?
         {
             return Ok(created);
         }
-        Err(self.admission.refuse(refusal).await)
+        Err(self.admission.refuse(refusal, asked).await)
     }
 
     /// The first answer again, if there was one; it is for the same input or none.
