@@ -63,10 +63,8 @@ impl Tail {
     /// Changes with each event that becomes known, and when the log is replaced.
     pub(crate) fn heads(&self) -> watch::Receiver<Position> {
         let heads = self.head.subscribe();
-        if self.head.receiver_count() == 1 {
-            // Until now it only kept up with the log's end.
-            self.wake.notify_one();
-        }
+        // It may only have kept up with the log's end until now.
+        self.wake.notify_one();
         heads
     }
 
