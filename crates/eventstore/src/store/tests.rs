@@ -140,6 +140,25 @@ async fn a_writer_that_panics_closes_the_store_and_leaves_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn a_writer_that_ends_with_the_runtime_of_an_appender_closes_the_store_and_leaves_nobody_waiting() {
+    let database = Arc::new(Faulty::default());
+    database.away.store(true, Ordering::Relaxed);
+    let store = store_over(database);
+    let foreign = tokio::runtime::Runtime::new().unwrap();
+    let there = store.clone();
+    foreign.spawn(async move { there.append(append("there")).await });
+    while store.trouble().is_none() {
+        tokio::task::yield_now().await;
+    }
+    let here = store.append(append("here"));
+    tokio::pin!(here);
+    assert!(futures::poll!(&mut here).is_pending());
+    foreign.shutdown_background();
+    assert!(matches!(here.await, Err(AppendError::Closed)));
+    store.closed().await;
+}
+
+#[tokio::test]
 async fn a_tail_that_panics_closes_the_store() {
     let store = store(Broken { writer: false });
     store.closed().await;

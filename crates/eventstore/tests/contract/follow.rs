@@ -1,12 +1,12 @@
 //! Subscriptions and the tail: nothing missed, nothing repeated, and another log noticed.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tiffin_eventstore::{
     AppendError, Cursor, EventStore, Position, RecordedEvent, SubscribeError, Subscription,
 };
 use tiffin_testkit::eventually;
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 use crate::world::{Backup, World, append, check_log, cursor, event, exact, grow, start, whole_log};
@@ -202,4 +202,33 @@ pub(crate) async fn a_restored_database_that_has_grown_again_is_noticed(world: W
     }
     grow(&store, "the store goes on", 3).await;
     check_log(&whole_log(&store).await);
+}
+
+pub(crate) async fn a_commit_is_told_of_though_the_runtime_in_which_it_was_made_is_gone(world: World) {
+    let mut config = world.config();
+    config.poll = Duration::from_millis(10);
+    let store = world.store_with(config).await;
+    let mut subscription = store.subscribe(Cursor::START);
+    let mut told = pin!(subscription.next());
+    assert!(futures::poll!(&mut told).is_pending());
+    let foreign = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (answered, answer) = oneshot::channel();
+    let (_to_the_end, held) = std::sync::mpsc::channel::<()>();
+    foreign.spawn({
+        let store = store.clone();
+        async move {
+            let appended = store.append(start("s", vec![event("x")])).await;
+            answered.send(appended.unwrap().events).unwrap();
+            // Its only thread goes no further, so that nobody is told here.
+            held.recv()
+        }
+    });
+    let events = answer.await.unwrap();
+    foreign.shutdown_background();
+    let told = timeout(Duration::from_secs(20), told).await.expect("nobody told");
+    assert_eq!(told.unwrap(), events);
 }

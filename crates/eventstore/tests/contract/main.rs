@@ -78,6 +78,7 @@ on_both! {
         the_newest_events_are_at_hand_by_their_cursors,
         a_subscription_behind_the_memory_reads_the_log,
         a_cancelled_wait_takes_no_event_away,
+        a_commit_is_told_of_though_the_runtime_in_which_it_was_made_is_gone,
         closing_ends_a_subscription,
         a_cursor_of_another_log_is_refused,
         a_restored_database_is_noticed_by_looking,
