@@ -43,8 +43,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     ])
 }
 
-/// Every crate but those of tests and benchmarks, which use everything, without the `tiffin-` of its name, and the packages that it needs when it is not
-/// under test.
+/// Every crate but those of tests and benchmarks, which use everything, without the `tiffin-` of its name, and the
+/// packages that it needs when it is not under test.
 fn crates() -> BTreeMap<String, BTreeSet<String>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)

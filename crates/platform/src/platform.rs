@@ -47,8 +47,8 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Opens the log and begins to connect to NATS, under the name that its configuration gives; that NATS is away is no error. Standbys of the
-    /// database are only told of.
+    /// Opens the log and begins to connect to NATS, under the name that its configuration gives; that NATS is away is no
+    /// error. Standbys of the database are only told of.
     ///
     /// # Errors
     /// A NATS URL that is none, a database that is not as it must be.
