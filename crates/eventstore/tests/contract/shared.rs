@@ -161,14 +161,14 @@ async fn a_server_that_fell_silent_is_left_for_the_one_in_its_place() {
     let goes_on = async {
         let appending = grow(&store, "t", 1);
         let reading = async {
-            eventually!(within Duration::from_mins(1), store.read_after(Cursor::START, 9).await.is_ok(), |done| *done);
+            eventually!(within Duration::from_mins(1), store.read_after(Cursor::START, 9).await, |read| read.is_ok());
         };
         let looking = async {
-            eventually!(within Duration::from_mins(1), derived.checkpoint("index").await.is_ok(), |done| *done);
+            eventually!(within Duration::from_mins(1), derived.checkpoint("index").await, |looked| looked.is_ok());
         };
         let saving = async {
             let save = async || derived.save("index", &at(1).cursor, &at(2)).await;
-            eventually!(within Duration::from_mins(1), save().await.is_ok(), |done| *done);
+            eventually!(within Duration::from_mins(1), save().await, |saved| saved.is_ok());
         };
         tokio::join!(appending, reading, looking, saving);
     };
