@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use sqlx::{Connection, PgConnection};
 use tiffin_eventstore::{
     AppendError, Checkpoint, Cursor, DatabaseUrl, Derived, DerivedError, EventStore, Expected, Fault,
@@ -151,30 +152,48 @@ async fn a_server_that_fell_silent_is_left_for_the_one_in_its_place() {
     world.store().await.close().await;
     let proxy = Proxy::to(&world.url()).await;
     let store = EventStore::open(proxy.config()).await.unwrap();
+    let mut registry = Registry::default();
+    store.register(&mut registry);
     let derived = derived(&world, &store).await;
     grow(&store, "s", 1).await;
     derived.save("index", &Cursor::START, &at(1)).await.unwrap();
     // Every connection of every pool is in use once.
     join_all((0..8).map(|_| store.read_after(Cursor::START, 9))).await;
     join_all((0..8).map(|_| derived.checkpoint("index"))).await;
+    // The pool asks a connection that is given back, and for that it waits without a bound.
+    eventually!(lent(&registry), |lent| *lent == 0);
     proxy.fall_silent();
     let goes_on = async {
         let appending = grow(&store, "t", 1);
         let reading = async {
-            eventually!(within Duration::from_mins(1), store.read_after(Cursor::START, 9).await, |read| read.is_ok());
+            eventually!(within Duration::from_mins(1), store.read_after(Cursor::START, 9).await, Result::is_ok)
+                .unwrap();
         };
         let looking = async {
-            eventually!(within Duration::from_mins(1), derived.checkpoint("index").await, |looked| looked.is_ok());
+            eventually!(within Duration::from_mins(1), derived.checkpoint("index").await, Result::is_ok)
+                .unwrap();
         };
         let saving = async {
             let save = async || derived.save("index", &at(1).cursor, &at(2)).await;
-            eventually!(within Duration::from_mins(1), save().await, |saved| saved.is_ok());
+            eventually!(within Duration::from_mins(1), save().await, Result::is_ok).unwrap();
         };
         tokio::join!(appending, reading, looking, saving);
     };
     timeout(Duration::from_mins(2), goes_on).await.unwrap();
     assert_eq!(whole_log(&store).await.len(), 2);
     assert_eq!(derived.checkpoint("index").await.unwrap(), at(2));
+}
+
+/// How many connections of all pools are in use, or on their way back.
+fn lent(registry: &Registry) -> u64 {
+    let mut text = String::new();
+    encode(&mut text, registry).unwrap();
+    let used = text.lines().filter(|line| line.contains("state=\"used\""));
+    let counts: Vec<u64> = used
+        .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(counts.len(), 3, "{text}");
+    counts.iter().sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
