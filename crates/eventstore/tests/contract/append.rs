@@ -4,7 +4,9 @@ use futures::future::join_all;
 use tiffin_eventstore::{AppendError, Expected, NewEvent, Position, Revision};
 use tiffin_testkit::eventually;
 
-use crate::world::{World, append, check_log, conflict, event, exact, grow, start, whole_log, whole_stream};
+use crate::world::{
+    World, append, check_log, conflict, event, exact, grow, shown, start, whole_log, whole_stream,
+};
 
 pub(crate) async fn an_append_is_recorded_as_it_was_given(world: World) {
     let store = world.store().await;
@@ -277,19 +279,12 @@ pub(crate) async fn a_closed_store_takes_nothing_and_has_written_what_it_took(wo
 
 pub(crate) async fn what_the_store_does_is_counted(world: World) {
     let store = world.store().await;
-    let mut registry = prometheus_client::registry::Registry::default();
-    store.register(&mut registry);
     let first = start("s", vec![event("a"), event("b")]);
     store.append(first.clone()).await.unwrap();
     store.append(first).await.unwrap();
     conflict(store.append(start("s", vec![event("c")])).await);
-    let text = async || {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        text
-    };
     // The writer rests a moment after its last answer.
-    let text = eventually!(text().await, |text| text
+    let text = eventually!(shown(&store), |text| text
         .contains("tiffin_store_queue_age_seconds 0.0\n"));
     for line in [
         "tiffin_store_appends_total{outcome=\"written\"} 1",

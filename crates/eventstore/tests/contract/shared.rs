@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use prometheus_client::{encoding::text::encode, registry::Registry};
 use sqlx::{Connection, PgConnection};
 use tiffin_eventstore::{
     AppendError, Checkpoint, Cursor, DatabaseUrl, Derived, DerivedError, EventStore, Expected, Fault,
@@ -15,7 +14,7 @@ use tokio::time::timeout;
 use crate::{
     derived::{at, derived, see, seen},
     proxy::Proxy,
-    world::{World, append, check_log, conflict, cursor, event, exact, grow, start, whole_log},
+    world::{World, append, check_log, conflict, cursor, event, exact, grow, shown, start, whole_log},
 };
 
 async fn two_stores(world: &World, poll: Duration) -> (EventStore, EventStore) {
@@ -152,8 +151,6 @@ async fn a_server_that_fell_silent_is_left_for_the_one_in_its_place() {
     world.store().await.close().await;
     let proxy = Proxy::to(&world.url()).await;
     let store = EventStore::open(proxy.config()).await.unwrap();
-    let mut registry = Registry::default();
-    store.register(&mut registry);
     let derived = derived(&world, &store).await;
     grow(&store, "s", 1).await;
     derived.save("index", &Cursor::START, &at(1)).await.unwrap();
@@ -161,7 +158,7 @@ async fn a_server_that_fell_silent_is_left_for_the_one_in_its_place() {
     join_all((0..8).map(|_| store.read_after(Cursor::START, 9))).await;
     join_all((0..8).map(|_| derived.checkpoint("index"))).await;
     // The pool asks a connection that is given back, and for that it waits without a bound.
-    eventually!(lent(&registry), |lent| *lent == 0);
+    eventually!(lent(&store), |lent| *lent == 0);
     proxy.fall_silent();
     let goes_on = async {
         let appending = grow(&store, "t", 1);
@@ -185,9 +182,8 @@ async fn a_server_that_fell_silent_is_left_for_the_one_in_its_place() {
 }
 
 /// How many connections of all pools are in use, or on their way back.
-fn lent(registry: &Registry) -> u64 {
-    let mut text = String::new();
-    encode(&mut text, registry).unwrap();
+fn lent(store: &EventStore) -> u64 {
+    let text = shown(store);
     let used = text.lines().filter(|line| line.contains("state=\"used\""));
     let counts: Vec<u64> = used
         .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())

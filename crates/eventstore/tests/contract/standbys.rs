@@ -2,12 +2,11 @@
 
 use std::str::FromStr;
 
-use prometheus_client::{encoding::text::encode, registry::Registry};
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use tiffin_eventstore::{DatabaseUrl, EventStore, Grant, LogAccess, Replication, Standbys};
 use tiffin_testkit::{Database, Postgres, eventually};
 
-use crate::world::{World, event, start};
+use crate::world::{World, event, shown, start};
 
 /// The same database, to another role.
 fn as_role(database: &Database, role: &str) -> DatabaseUrl {
@@ -20,14 +19,6 @@ async fn known(store: &EventStore) -> Option<Standbys> {
         Replication::Known(standbys) => Some(standbys),
         Replication::None | Replication::Hidden => None,
     }
-}
-
-fn shown(store: &EventStore) -> String {
-    let mut registry = Registry::default();
-    store.register(&mut registry);
-    let mut text = String::new();
-    encode(&mut text, &registry).unwrap();
-    text
 }
 
 #[tokio::test(flavor = "multi_thread")]

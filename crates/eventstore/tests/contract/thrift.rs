@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use prometheus_client::{encoding::text::encode, registry::Registry};
 use sqlx::{Connection, Executor, PgConnection};
 use tiffin_eventstore::{Cursor, Direction, EventStore, Expected, Revision};
 use tiffin_testkit::eventually;
 
-use crate::world::{World, append, conflict, event, grow, start};
+use crate::world::{World, append, conflict, event, grow, shown, start};
 
 /// So often that PostgreSQL has settled on a plan.
 const USES: usize = 8;
@@ -58,8 +57,6 @@ async fn a_process_in_which_nobody_follows_the_log_does_not_read_it() {
         world.store_with(config).await,
     );
     let mut following = busy.subscribe(Cursor::START);
-    let mut registry = Registry::default();
-    idle.register(&mut registry);
     let events = 512;
     for n in 0..40 {
         let append = start(&n.to_string(), (0..events).map(|_| event("x")).collect());
@@ -68,7 +65,7 @@ async fn a_process_in_which_nobody_follows_the_log_does_not_read_it() {
             following.next().await.unwrap();
         }
     }
-    assert_eq!(tail_reads(&registry), 0);
+    assert_eq!(tail_reads(&idle), 0);
     let mut subscription = idle.subscribe(following.cursor());
     let mut n = 0;
     let mut reads_after_one_more = async || {
@@ -76,14 +73,13 @@ async fn a_process_in_which_nobody_follows_the_log_does_not_read_it() {
         let next = append(&format!("followed-{n}"), Expected::NoStream, vec![event("x")]);
         let next = busy.append(next).await.unwrap().events;
         assert_eq!(subscription.next().await.unwrap(), next);
-        tail_reads(&registry)
+        tail_reads(&idle)
     };
     eventually!(reads_after_one_more().await, |reads| *reads > 0);
 }
 
-fn tail_reads(registry: &Registry) -> u64 {
-    let mut text = String::new();
-    encode(&mut text, registry).unwrap();
+fn tail_reads(store: &EventStore) -> u64 {
+    let text = shown(store);
     let reads = text
         .lines()
         .find_map(|line| line.strip_prefix("tiffin_store_tail_reads_total "));

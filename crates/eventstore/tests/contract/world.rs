@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tiffin_eventstore::{
@@ -152,6 +153,15 @@ pub(crate) fn conflict(answer: Result<Appended, AppendError>) -> Option<Revision
 
 pub(crate) fn data(event: &RecordedEvent) -> &str {
     std::str::from_utf8(&event.data).expect("text")
+}
+
+/// A store's metrics as they are now.
+pub(crate) fn shown(store: &EventStore) -> String {
+    let mut registry = Registry::default();
+    store.register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    text
 }
 
 pub(crate) fn cursor(events: &[Arc<RecordedEvent>]) -> Cursor {
