@@ -10,35 +10,44 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
     metrics::{MetricType, gauge::ConstGauge},
 };
-use sqlx::{PgPool, SqlitePool};
+use sqlx::SqlitePool;
+
+use crate::postgres::Connections;
 
 /// Connections to one of the two databases.
 #[derive(Clone)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(Arc<Connections>),
 }
 
 /// How many connections of a pool there are.
-struct Counts {
-    open: u32,
-    idle: usize,
-    most: u32,
+pub(crate) struct Counts {
+    pub(crate) used: u32,
+    pub(crate) idle: u32,
+    /// That may be open.
+    pub(crate) most: u32,
 }
 
 impl Pool {
     fn counts(&self) -> Counts {
         match self {
-            Self::Sqlite(pool) => Counts {
-                open: pool.size(),
-                idle: pool.num_idle(),
-                most: pool.options().get_max_connections(),
-            },
-            Self::Postgres(pool) => Counts {
-                open: pool.size(),
-                idle: pool.num_idle(),
-                most: pool.options().get_max_connections(),
-            },
+            Self::Sqlite(pool) => {
+                let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+                Counts {
+                    used: pool.size().saturating_sub(idle),
+                    idle,
+                    most: pool.options().get_max_connections(),
+                }
+            }
+            Self::Postgres(pool) => pool.counts(),
+        }
+    }
+
+    /// Leaves a server that is away or no longer the right one. A file is always the right one.
+    pub(crate) fn renew(&self) {
+        if let Self::Postgres(pool) = self {
+            pool.renew();
         }
     }
 }
@@ -91,8 +100,7 @@ impl Collector for Usage {
         let help = "Connections that are open, by what they do.";
         let mut connections = encoder.encode_descriptor("connections", help, None, MetricType::Gauge)?;
         for (Name { schema, pool }, counts) in &counts {
-            let idle = u32::try_from(counts.idle).unwrap_or(u32::MAX);
-            for (state, count) in [("used", counts.open.saturating_sub(idle)), ("idle", idle)] {
+            for (state, count) in [("used", counts.used), ("idle", counts.idle)] {
                 let labels = InState { schema, pool, state };
                 ConstGauge::new(i64::from(count)).encode(connections.encode_family(&labels)?)?;
             }

@@ -27,7 +27,7 @@ pub(crate) fn run(
             task.await;
             // Nobody listens if the process was told to go at once.
             let _unheard = done.send(());
-            // What was opened here, such as a connection to the database, may be in use elsewhere until the end.
+            // What was begun here, such as an append, may be waited for elsewhere until the end.
             hard.cancelled().await;
         });
         runtime.shutdown_background();

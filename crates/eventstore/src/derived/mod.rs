@@ -52,7 +52,8 @@ impl Derived {
         migrate::run(url, &migrate::derived(schema, steps)).await
     }
 
-    /// Opens a schema beside the log, with one connection that writes and two that read.
+    /// Opens a schema beside the log, with one connection that writes and two that read. They are made in this runtime,
+    /// and last no longer.
     ///
     /// # Errors
     /// The tables are older than this program, or the database does not answer.
@@ -102,12 +103,10 @@ impl Derived {
                     migrate::postgres::check(url, part).await?;
                 }
                 let options = postgres::options(url)?;
-                let pool = |connections| {
-                    Pool::Postgres(postgres::pool(
-                        options.clone(),
-                        postgres::Use::Derived,
-                        connections,
-                    ))
+                let pool = |most| {
+                    let usage = postgres::Use::Derived;
+                    let connections = postgres::Connections::new(options.clone(), usage, most);
+                    Pool::Postgres(Arc::new(connections))
                 };
                 Ok(Self {
                     writer: pool(1),

@@ -1,18 +1,23 @@
 //! Transactions over derived tables.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Executor, Sqlite, Transaction};
 use tokio::time::timeout;
 
 use super::Derived;
-use crate::{DerivedError, Fault, fault::Backoff, pools::Pool};
+use crate::{
+    DerivedError, Fault,
+    fault::Backoff,
+    pools::Pool,
+    postgres::{Lent, in_time},
+};
 
-/// How often a transaction is begun anew where the connection was dead already.
-const ATTEMPTS: u32 = 4;
+/// How long a transaction is begun anew: a server may restart, and connections that were there before are dead then.
+const BEGIN_PATIENCE: Duration = Duration::from_secs(8);
 
-/// How long what is done in one transaction may take: more than waiting for a connection (four times 2 s) and for a statement
-/// that the server then gives up (5 s). Others take milliseconds.
+/// How long what is done in one transaction may take: beginning (8 s, and 7 for the last attempt), and a statement that the
+/// server then gives up (5 s). Others take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A transaction, in which tables are named without their schema. Dropped without a commit it is rolled back.
@@ -20,7 +25,7 @@ pub enum Tx {
     /// On a connection to the file; there is one that writes.
     Sqlite(Transaction<'static, Sqlite>),
     /// With `synchronous_commit` off if it writes.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Lent),
 }
 
 /// Runs an expression with the transaction of either database: `either!(&mut tx, tx => …)`.
@@ -65,11 +70,16 @@ impl Derived {
             if let Pool::Sqlite(_) = self.writer {
                 return transaction.await;
             }
-            timeout(PATIENCE, transaction).await.unwrap_or_else(|_| {
+            let done = timeout(PATIENCE, transaction).await.unwrap_or_else(|_| {
                 let fault = Fault::timed_out();
                 self.health.failed(&fault);
                 Err(fault.into())
-            })
+            });
+            if done.as_ref().is_err_and(DerivedError::passes) {
+                self.writer.renew();
+                self.readers.renew();
+            }
+            done
         }
     }
 
@@ -93,20 +103,19 @@ impl Derived {
 
     async fn patiently(&self, pool: &Pool, begin: &Begin) -> Result<Tx, DerivedError> {
         let mut backoff = Backoff::new();
-        let mut attempt = 1;
+        let start = Instant::now();
         loop {
             match self.try_begin(pool, begin).await {
                 Ok(tx) => {
                     self.health.answered();
                     return Ok(tx);
                 }
-                Err(fault) if fault.passes() && attempt < ATTEMPTS => backoff.pause().await,
+                Err(fault) if fault.passes() && start.elapsed() < BEGIN_PATIENCE => backoff.pause().await,
                 Err(fault) => {
                     self.health.failed(&fault);
                     return Err(fault.into());
                 }
             }
-            attempt += 1;
         }
     }
 
@@ -116,7 +125,11 @@ impl Derived {
             Pool::Postgres(pool) => {
                 // The names of schemas are constants of programs, not input.
                 let begin = format!("{}; SET LOCAL search_path = \"{}\"", begin.postgres, self.schema);
-                Ok(Tx::Postgres(pool.begin_with(AssertSqlSafe(begin)).await?))
+                let mut connection = pool.lend().await?;
+                match in_time(async { Ok(connection.execute(AssertSqlSafe(begin)).await?) }).await {
+                    Ok(_) => Ok(Tx::Postgres(connection)),
+                    Err(fault) => connection.settle(Err(fault)),
+                }
             }
         }
     }
@@ -128,7 +141,10 @@ impl Tx {
     /// # Errors
     /// The database does not answer: whether it was done is unknown, and the checkpoint tells.
     pub async fn commit(self) -> Result<(), DerivedError> {
-        Ok(either!(self, tx => tx.commit().await)?)
+        match self {
+            Self::Sqlite(tx) => Ok(tx.commit().await?),
+            Self::Postgres(connection) => end(connection, "COMMIT").await,
+        }
     }
 
     /// Undoes what was done.
@@ -136,6 +152,14 @@ impl Tx {
     /// # Errors
     /// The database does not answer, and undoes it by itself.
     pub async fn rollback(self) -> Result<(), DerivedError> {
-        Ok(either!(self, tx => tx.rollback().await)?)
+        match self {
+            Self::Sqlite(tx) => Ok(tx.rollback().await?),
+            Self::Postgres(connection) => end(connection, "ROLLBACK").await,
+        }
     }
+}
+
+async fn end(mut connection: Lent, statement: &'static str) -> Result<(), DerivedError> {
+    let ended = connection.execute(statement).await;
+    Ok(connection.settle(ended.map(drop).map_err(Fault::from))?)
 }

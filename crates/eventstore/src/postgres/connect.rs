@@ -7,18 +7,13 @@
 //! that appends.
 
 use std::{
-    io,
     str::FromStr,
     time::{Duration, Instant},
 };
 
-use sqlx::{
-    ConnectOptions, Connection, Executor, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
-use tokio::time::timeout;
+use sqlx::{ConnectOptions, Executor, PgConnection, postgres::PgConnectOptions};
 
-use super::{TIMEOUT, in_time};
+use super::in_time;
 use crate::{Fault, OpenError, fault::Backoff};
 
 /// How long a server that is not there may take to come up when a process starts.
@@ -84,27 +79,6 @@ pub(crate) async fn patiently_connect(options: &PgConnectOptions, usage: Use) ->
             done => return done,
         }
     }
-}
-
-/// A pool that connects when it is first used. Whether a connection still lives is not asked before its use, a round
-/// trip that what is repeated by itself after a fault does not need.
-pub(crate) fn pool(options: PgConnectOptions, usage: Use, connections: u32) -> PgPool {
-    PgPoolOptions::new()
-        .after_connect(move |connection, _| Box::pin(set_up(connection, usage)))
-        .after_release(|connection, _| Box::pin(still_answers(connection)))
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(2))
-        .test_before_acquire(false)
-        .connect_lazy_with(options)
-}
-
-/// Asks a connection that is given back, perhaps in the middle of a statement whose answer never comes. The pool asks by
-/// itself, too, but waits for as long as the kernel does, a quarter of an hour, and lends nothing in its place meanwhile.
-/// It does so after this: a server that falls silent in between, a tenth of a millisecond of each use, still costs that.
-async fn still_answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let answer = timeout(TIMEOUT, connection.ping()).await;
-    answer.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
-    Ok(true)
 }
 
 /// Refuses a server that acknowledges what it may lose.

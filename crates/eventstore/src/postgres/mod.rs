@@ -2,15 +2,14 @@
 
 mod commit;
 mod connect;
+mod lend;
 mod read;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 use time::OffsetDateTime;
-use tokio::{runtime::Handle, sync::Mutex, time::timeout};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::timeout;
 
 use crate::{
     Fault, OpenError, RecordedEvent, Replication,
@@ -18,7 +17,8 @@ use crate::{
     event::from_micros,
     pools::Pool,
 };
-pub(crate) use connect::{Use, options, patiently_connect, pool};
+pub(crate) use connect::{Use, options, patiently_connect};
+pub(crate) use lend::{Connections, Lent};
 
 /// Longer than the server lets a statement run: after it the connection is taken for dead.
 const TIMEOUT: Duration = Duration::from_secs(7);
@@ -27,38 +27,21 @@ const TIMEOUT: Duration = Duration::from_secs(7);
 const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 pub(crate) struct Postgres {
-    options: PgConnectOptions,
-    /// Where the log was opened. A connection belongs to the runtime in which it was made, and whoever appends may be in one
-    /// that has much else to do.
-    home: Handle,
-    /// Absent until it is first needed and after a fault.
-    writer: Mutex<Option<PgConnection>>,
-    readers: PgPool,
+    writer: Arc<Connections>,
+    readers: Arc<Connections>,
 }
 
 impl Postgres {
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
         let options = options(url)?;
-        let mut writer = patiently_connect(&options, Use::Log).await?;
-        connect::refuse_unsafe(&mut writer).await?;
-        let readers = pool(options.clone(), Use::Log, 2);
+        let mut first = patiently_connect(&options, Use::Log).await?;
+        connect::refuse_unsafe(&mut first).await?;
+        let writer = Connections::new(options.clone(), Use::Log, 1).with(first);
+        let readers = Connections::new(options, Use::Log, 2);
         Ok(Self {
-            options,
-            home: Handle::current(),
-            writer: Mutex::new(Some(writer)),
-            readers,
+            writer: Arc::new(writer),
+            readers: Arc::new(readers),
         })
-    }
-
-    /// The writing connection, taken out of its place; whoever had success with it puts it back.
-    async fn writer(&self, place: &mut Option<PgConnection>) -> Result<PgConnection, Fault> {
-        if let Some(connection) = place.take() {
-            return Ok(connection);
-        }
-        let options = self.options.clone();
-        let connecting = async move { connect::connect(&options, Use::Log).await };
-        let connected = AbortOnDropHandle::new(self.home.spawn(connecting)).await;
-        connected.map_err(|_ended| sqlx::Error::WorkerCrashed)?
     }
 }
 
@@ -72,44 +55,42 @@ pub(crate) async fn in_time<T>(answer: impl Future<Output = Result<T, Fault>>) -
 #[async_trait]
 impl Backend for Postgres {
     async fn commit(&self, group: &Group<'_>) -> Result<Committed, Fault> {
-        let mut place = self.writer.lock().await;
-        let mut connection = self.writer(&mut place).await?;
-        let committed = in_time(commit::commit(&mut connection, group)).await?;
-        *place = Some(connection);
-        Ok(committed)
+        let mut writer = self.writer.lend().await?;
+        let committed = in_time(commit::commit(&mut writer, group)).await;
+        writer.settle(committed)
     }
 
     async fn look(&self, looks: &[Look<'_>]) -> Result<Vec<Vec<Arc<RecordedEvent>>>, Fault> {
-        let mut place = self.writer.lock().await;
-        let mut connection = self.writer(&mut place).await?;
-        let answers = in_time(read::look(&mut connection, looks)).await?;
-        *place = Some(connection);
-        Ok(answers)
+        let mut writer = self.writer.lend().await?;
+        let answers = in_time(read::look(&mut writer, looks)).await;
+        writer.settle(answers)
     }
 
     async fn read(&self, read: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, Fault> {
-        in_time(read::read(&self.readers, read)).await
+        let mut reader = self.readers.lend().await?;
+        let events = in_time(read::read(&mut reader, read)).await;
+        reader.settle(events)
     }
 
     async fn now(&self) -> Result<OffsetDateTime, Fault> {
+        let mut reader = self.readers.lend().await?;
         let now = sqlx::query_scalar(NOW);
-        let now = in_time(async { Ok(now.fetch_one(&self.readers).await?) }).await?;
-        Ok(from_micros(now))
+        let now = in_time(async { Ok(now.fetch_one(&mut *reader).await?) }).await;
+        reader.settle(now).map(from_micros)
     }
 
     async fn replication(&self) -> Result<Replication, Fault> {
-        in_time(read::replication(&self.readers)).await
+        let mut reader = self.readers.lend().await?;
+        let replication = in_time(read::replication(&mut reader)).await;
+        reader.settle(replication)
     }
 
     fn readers(&self) -> Option<Pool> {
-        Some(Pool::Postgres(self.readers.clone()))
+        Some(Pool::Postgres(Arc::clone(&self.readers)))
     }
 
     async fn close(&self) {
         self.readers.close().await;
-        if let Some(writer) = self.writer.lock().await.take() {
-            // The server notices a connection that is merely dropped.
-            let _ = writer.close().await;
-        }
+        self.writer.close().await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use crate::{
     Direction, Fault, RecordedEvent, Replication, Standbys, StreamName,
@@ -18,14 +18,21 @@ const STREAM_FORWARDS: &str = "SELECT * FROM log.recorded_v1 \
 const STREAM_BACKWARDS: &str = "SELECT * FROM log.recorded_v1 \
      WHERE stream_no = (SELECT position FROM log.events WHERE stream = $1 AND revision = 0) AND revision <= $2 \
      ORDER BY revision DESC LIMIT $3";
-const STREAMS: &str = "SELECT r.* FROM log.events f JOIN log.recorded_v1 r ON r.stream_no = f.position \
-     WHERE f.stream = ANY($1) AND f.revision = 0 ORDER BY r.stream_no, r.revision";
+/// `OFFSET 0` keeps the planner from turning it round: of a log that was small it would read every event, and look whose
+/// it is.
+const STREAMS: &str = "SELECT e.* FROM unnest($1) AS w (name) CROSS JOIN LATERAL ( \
+     SELECT * FROM log.recorded_v1 \
+     WHERE stream_no = (SELECT position FROM log.events WHERE stream = w.name AND revision = 0) OFFSET 0 \
+     ) e ORDER BY e.stream_no, e.revision";
 const LOOK: &str = "SELECT n, position, stream_no, stream, revision, event_id, type, data, metadata, created_at \
      FROM log.look_v1($1, $2, $3, $4)";
 const REPLICATION: &str = "SELECT synchronous, asynchronous, lag_seconds, lag_bytes, retained_bytes \
      FROM log.replication_v1()";
 
-pub(super) async fn read(pool: &PgPool, read: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, Fault> {
+pub(super) async fn read(
+    connection: &mut PgConnection,
+    read: Read<'_>,
+) -> Result<Vec<Arc<RecordedEvent>>, Fault> {
     let rows: Vec<Row> = match read {
         Read::All {
             after,
@@ -39,7 +46,7 @@ pub(super) async fn read(pool: &PgPool, read: Read<'_>) -> Result<Vec<Arc<Record
             sqlx::query_as(statement)
                 .bind(after.to_sql())
                 .bind(rows(limit))
-                .fetch_all(pool)
+                .fetch_all(connection)
                 .await?
         }
         Read::Stream {
@@ -56,11 +63,11 @@ pub(super) async fn read(pool: &PgPool, read: Read<'_>) -> Result<Vec<Arc<Record
                 .bind(name.as_str())
                 .bind(from.to_sql())
                 .bind(rows(limit));
-            query.fetch_all(pool).await?
+            query.fetch_all(connection).await?
         }
         Read::Streams { names } => {
             let names: Vec<_> = names.iter().map(StreamName::as_str).collect();
-            sqlx::query_as(STREAMS).bind(names).fetch_all(pool).await?
+            sqlx::query_as(STREAMS).bind(names).fetch_all(connection).await?
         }
     };
     Ok(rows.into_iter().map(recorded).collect())
@@ -70,9 +77,9 @@ fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-pub(super) async fn replication(pool: &PgPool) -> Result<Replication, Fault> {
+pub(super) async fn replication(connection: &mut PgConnection) -> Result<Replication, Fault> {
     type Row = (Option<i64>, Option<i64>, Option<f64>, Option<i64>, Option<i64>);
-    let row: Row = sqlx::query_as(REPLICATION).fetch_one(pool).await?;
+    let row: Row = sqlx::query_as(REPLICATION).fetch_one(connection).await?;
     let (Some(synchronous), Some(asynchronous), Some(seconds), Some(lag), Some(retained)) = row else {
         return Ok(Replication::Hidden);
     };

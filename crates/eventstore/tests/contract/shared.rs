@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tiffin_eventstore::{
     AppendError, Checkpoint, Cursor, DatabaseUrl, Derived, DerivedError, EventStore, Expected, Fault,
-    OpenError, Position,
+    OpenError, Position, Tx,
 };
 use tiffin_testkit::{Postgres, eventually};
 use tokio::time::timeout;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::{
     derived::{at, derived, see, seen},
     proxy::Proxy,
-    world::{World, append, check_log, conflict, cursor, event, exact, grow, shown, start, whole_log},
+    world::{World, append, check_log, conflict, cursor, event, exact, grow, on_postgres, start, whole_log},
 };
 
 async fn two_stores(world: &World, poll: Duration) -> (EventStore, EventStore) {
@@ -157,8 +157,6 @@ async fn a_server_that_fell_silent_is_left_for_the_one_in_its_place() {
     // Every connection of every pool is in use once.
     join_all((0..8).map(|_| store.read_after(Cursor::START, 9))).await;
     join_all((0..8).map(|_| derived.checkpoint("index"))).await;
-    // The pool asks a connection that is given back, and for that it waits without a bound.
-    eventually!(lent(&store), |lent| *lent == 0);
     proxy.fall_silent();
     let goes_on = async {
         let appending = grow(&store, "t", 1);
@@ -181,15 +179,81 @@ async fn a_server_that_fell_silent_is_left_for_the_one_in_its_place() {
     assert_eq!(derived.checkpoint("index").await.unwrap(), at(2));
 }
 
-/// How many connections of all pools are in use, or on their way back.
-fn lent(store: &EventStore) -> u64 {
-    let text = shown(store);
-    let used = text.lines().filter(|line| line.contains("state=\"used\""));
-    let counts: Vec<u64> = used
-        .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
-        .collect();
-    assert_eq!(counts.len(), 3, "{text}");
-    counts.iter().sum()
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_let_go_amid_a_statement_is_undone_and_its_connection_serves_on() {
+    let world = World::postgres().await;
+    let store = world.store().await;
+    let derived = derived(&world, &store).await;
+    let mut tx = derived.begin().await.unwrap();
+    let serving = server_process(&mut tx).await;
+    see(&mut tx, 1, "let go").await;
+    let sleeping = sqlx::query("SELECT pg_sleep(0.5)").execute(on_postgres(&mut tx));
+    assert!(timeout(Duration::from_millis(100), sleeping).await.is_err());
+    drop(tx);
+    let mut next = derived.begin().await.unwrap();
+    assert_eq!(server_process(&mut next).await, serving);
+    next.rollback().await.unwrap();
+    assert_eq!(seen(&derived).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_takes_long_to_be_fit_again_is_left_for_another() {
+    let world = World::postgres().await;
+    let store = world.store().await;
+    let derived = derived(&world, &store).await;
+    let mut tx = derived.begin().await.unwrap();
+    let serving = server_process(&mut tx).await;
+    let sleeping = sqlx::query("SELECT pg_sleep(4)").execute(on_postgres(&mut tx));
+    assert!(timeout(Duration::from_millis(100), sleeping).await.is_err());
+    drop(tx);
+    let mut next = derived.begin().await.unwrap();
+    assert_ne!(server_process(&mut next).await, serving);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_only_reads_is_left_as_soon_as_another_one_writes() {
+    let world = World::postgres().await;
+    let store = world.store().await;
+    let derived = derived(&world, &store).await;
+    let mut raw = world.raw_postgres().await;
+    // Like a balancer that leads to a standby: each connection is to stay with what it met.
+    let database: String = sqlx::query_scalar("SELECT current_database()")
+        .fetch_one(&mut raw)
+        .await
+        .unwrap();
+    let leads_to_standby = async |raw: &mut PgConnection, yes: bool| {
+        let set = format!("ALTER DATABASE \"{database}\" SET default_transaction_read_only = {yes}");
+        raw.execute(AssertSqlSafe(set)).await.unwrap();
+    };
+    leads_to_standby(&mut raw, true).await;
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tiffin' \
+         AND datname = current_database()";
+    raw.execute(kill).await.unwrap();
+    let appending = tokio::spawn({
+        let store = store.clone();
+        async move { store.append(start("s", vec![event("1")])).await }
+    });
+    let save = async || derived.save("index", &Cursor::START, &at(1)).await;
+    eventually!(store.trouble(), |fault| fault
+        .as_ref()
+        .is_some_and(|fault| fault.to_string().contains("read-only")));
+    let refused = eventually!(save().await, |saved| saved
+        .as_ref()
+        .is_err_and(|error| error.to_string().contains("read-only")));
+    assert!(refused.is_err());
+    leads_to_standby(&mut raw, false).await;
+    timeout(Duration::from_secs(20), appending)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    eventually!(save().await, Result::is_ok).unwrap();
+}
+
+/// Which process of the server serves a transaction.
+async fn server_process(tx: &mut Tx) -> i32 {
+    let pid = sqlx::query_scalar("SELECT pg_backend_pid()");
+    pid.fetch_one(on_postgres(tx)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

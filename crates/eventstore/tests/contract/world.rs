@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection, sqlite::S
 use tempfile::TempDir;
 use tiffin_eventstore::{
     Append, AppendError, Appended, Config, Cursor, DatabaseUrl, Direction, EventStore, Expected, NewEvent,
-    Position, RecordedEvent, Revision, StreamName, Urgency,
+    Position, RecordedEvent, Revision, StreamName, Tx, Urgency,
 };
 use tiffin_testkit::{Database, Postgres, postgres_tool, scratch_folder};
 use tokio::process::Command;
@@ -153,6 +153,14 @@ pub(crate) fn conflict(answer: Result<Appended, AppendError>) -> Option<Revision
 
 pub(crate) fn data(event: &RecordedEvent) -> &str {
     std::str::from_utf8(&event.data).expect("text")
+}
+
+/// The connection of a transaction on PostgreSQL.
+pub(crate) fn on_postgres(tx: &mut Tx) -> &mut PgConnection {
+    match tx {
+        Tx::Postgres(lent) => lent,
+        Tx::Sqlite(_) => panic!("on SQLite"),
+    }
 }
 
 /// A store's metrics as they are now.
