@@ -117,7 +117,7 @@ impl Tables {
         const SQL: &str = "DELETE FROM wakeups WHERE order_id IN (SELECT order_id FROM wakeups LIMIT $1)";
         let mut tx = self.derived.begin().await?;
         let deleted = either!(&mut tx, tx => {
-            sqlx::query(SQL).bind(PART).execute(&mut **tx).await?.rows_affected()
+            sqlx::query(SQL).bind(PART).persistent(false).execute(&mut **tx).await?.rows_affected()
         });
         let cursor = if deleted == 0 { Cursor::START } else { *from };
         let note = Bytes::new();

@@ -49,9 +49,11 @@ const WRITE: Begin = Begin {
     sqlite: "BEGIN IMMEDIATE",
     postgres: "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off",
 };
+/// What is read is planned for the tables as they are. A plan that was made while they were small, and is kept until the
+/// server analyses them again, may read all that has come since.
 const READ: Begin = Begin {
     sqlite: "BEGIN",
-    postgres: "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+    postgres: "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan",
 };
 
 impl Derived {

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use sqlx::{Connection, Executor, PgConnection};
-use tiffin_eventstore::{Cursor, Direction, EventStore, Expected, Revision};
+use tiffin_eventstore::{Cursor, Direction, EventStore, Expected, Position, Revision};
 use tiffin_testkit::eventually;
 
-use crate::world::{World, append, conflict, event, grow, shown, start};
+use crate::{
+    derived::derived,
+    world::{World, append, conflict, event, grow, on_postgres, shown, start},
+};
 
 /// So often that PostgreSQL has settled on a plan.
 const USES: usize = 8;
@@ -18,7 +21,10 @@ const FEW: i64 = 2_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn plans_made_for_a_small_log_read_little_of_a_large_one() {
     let world = World::postgres().await;
-    let store = world.store().await;
+    let mut config = world.config();
+    // Whoever looks for the log's end while it is being filled meets all that is not committed yet.
+    config.poll = Duration::from_hours(1);
+    let store = world.store_with(config).await;
     grow(&store, "s", 3).await;
     let mut several = world.raw_postgres().await;
     // As the server does by itself sooner or later: now it knows how small the log is.
@@ -29,6 +35,8 @@ async fn plans_made_for_a_small_log_read_little_of_a_large_one() {
          FROM generate_series(1, $1) n";
     let mut raw = world.raw_postgres().await;
     sqlx::query(fill).bind(STREAMS).execute(&mut raw).await.unwrap();
+    // What filling read is told before what follows is counted.
+    raw.execute("SELECT pg_stat_force_next_flush()").await.unwrap();
     let filling = rows_read(&world).await;
     use_all(&store, &mut several).await;
     // A connection tells what it read when it ends, at the latest.
@@ -44,6 +52,43 @@ async fn plans_made_for_a_small_log_read_little_of_a_large_one() {
         |open| *open == 0
     );
     let read = rows_read(&world).await - filling;
+    assert!(read < FEW, "{read} rows");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_derived_is_found_by_its_index_though_it_was_small_when_it_was_first_looked_for() {
+    let world = World::postgres().await;
+    let store = world.store().await;
+    let derived = derived(&world, &store).await;
+    let mut raw = world.raw_postgres().await;
+    let fill = "INSERT INTO service.seen SELECT n, 'me' FROM generate_series($1, $2) n";
+    let fill = async |raw: &mut PgConnection, from: i32, to: i32| {
+        sqlx::query(fill).bind(from).bind(to).execute(raw).await.unwrap();
+    };
+    fill(&mut raw, 1, 3).await;
+    raw.execute("ANALYZE service.seen").await.unwrap();
+    let look_for = async |position: i64| {
+        let mut tx = derived.read().await.unwrap();
+        let look = sqlx::query_scalar("SELECT by_whom FROM seen WHERE position = $1").bind(position);
+        let found: Option<String> = look.fetch_optional(on_postgres(&mut tx)).await.unwrap();
+        found.unwrap();
+        // Its connection tells what it read, and serves the next.
+        on_postgres(&mut tx)
+            .execute("SELECT pg_stat_force_next_flush()")
+            .await
+            .unwrap();
+        tx.rollback().await.unwrap();
+    };
+    for _ in 0..USES {
+        look_for(1).await;
+    }
+    fill(&mut raw, 4, STREAMS).await;
+    for _ in 0..USES {
+        look_for(STREAMS.into()).await;
+    }
+    let read =
+        "SELECT seq_tup_read FROM pg_stat_all_tables WHERE schemaname = 'service' AND relname = 'seen'";
+    let read: i64 = sqlx::query_scalar(read).fetch_one(&mut raw).await.unwrap();
     assert!(read < FEW, "{read} rows");
 }
 
@@ -103,6 +148,10 @@ async fn use_all(store: &EventStore, several: &mut PgConnection) {
         let one_more = append("t", Expected::Any, vec![event("x")]);
         store.append(one_more).await.unwrap();
         store.read_streams(&names).await.unwrap();
+        for direction in [Direction::Forwards, Direction::Backwards] {
+            store.read_all(Position(2), direction, 9).await.unwrap();
+        }
+        store.head().await.unwrap();
         for (direction, from) in [(Direction::Forwards, 0), (Direction::Backwards, 9)] {
             store
                 .read_stream(&names[0], Revision(from), direction, 9)

@@ -152,7 +152,7 @@ impl Tables {
             either!(&mut tx, tx => {
                 // Whoever still follows it is fenced off.
                 sqlx::query(CHECKPOINT).bind(generation.name()).execute(&mut **tx).await?;
-                sqlx::query(ROWS).bind(generation.0).bind(low).bind(high).execute(&mut **tx).await?;
+                sqlx::query(ROWS).bind(generation.0).bind(low).bind(high).persistent(false).execute(&mut **tx).await?;
             });
             tx.commit().await
         };

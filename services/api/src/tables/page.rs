@@ -101,7 +101,7 @@ where
         sql.push(if n == 0 { "" } else { " UNION ALL " })
             .push("SELECT * FROM (");
         rows(&mut sql);
-        // Compared and sorted as pairs, only the index of statuses serves, whatever the planner believes.
+        // Compared and sorted as pairs, no other index than that of statuses serves.
         sql.push("(status, number) > (")
             .push_bind(status)
             .push(", ")
