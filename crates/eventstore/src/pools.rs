@@ -43,13 +43,6 @@ impl Pool {
             Self::Postgres(pool) => pool.counts(),
         }
     }
-
-    /// Leaves a server that is away or no longer the right one. A file is always the right one.
-    pub(crate) fn renew(&self) {
-        if let Self::Postgres(pool) = self {
-            pool.renew();
-        }
-    }
 }
 
 /// The pools of a process, by schema and purpose.

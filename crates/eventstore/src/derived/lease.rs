@@ -120,14 +120,13 @@ impl Keeper {
             let asked = Instant::now();
             // Whoever holds the lease knows by its end whether it was renewed.
             match timeout_at(until.unwrap_or(asked + TERM), self.take()).await {
-                Ok(Ok(true)) => until = Some(asked + TERM),
-                Ok(Ok(false)) => until = None,
-                Ok(Err(error)) if error.passes() => {
-                    tracing::debug!(lease.name = self.name, %error, "the lease cannot be asked for");
+                Ok(Ok(taken)) => {
+                    self.derived.health.wrote();
+                    until = taken.then(|| asked + TERM);
                 }
-                Ok(Err(error)) => {
-                    tracing::warn!(lease.name = self.name, %error, "the lease cannot be asked for");
-                }
+                Ok(Err(DerivedError::Unavailable(fault))) => self.derived.health.failed(&fault),
+                // That is of checkpoints.
+                Ok(Err(DerivedError::Fenced(_))) => {}
                 Err(_) => self.derived.health.failed(&Fault::timed_out()),
             }
             until = until.filter(|until| Instant::now() < *until);

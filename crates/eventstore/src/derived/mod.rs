@@ -103,14 +103,14 @@ impl Derived {
                     migrate::postgres::check(url, part).await?;
                 }
                 let options = postgres::options(url)?;
-                let pool = |most| {
+                let pool = |work| {
                     let usage = postgres::Use::Derived;
-                    let connections = postgres::Connections::new(options.clone(), usage, most);
+                    let connections = postgres::Connections::new(options.clone(), usage, work);
                     Pool::Postgres(Arc::new(connections))
                 };
                 Ok(Self {
-                    writer: pool(1),
-                    readers: pool(2),
+                    writer: pool(postgres::Work::Writing),
+                    readers: pool(postgres::Work::Reading),
                     schema,
                     clock,
                     health,

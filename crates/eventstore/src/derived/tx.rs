@@ -6,18 +6,17 @@ use sqlx::{AssertSqlSafe, Executor, Sqlite, Transaction};
 use tokio::time::timeout;
 
 use super::Derived;
-use crate::{
-    DerivedError, Fault,
-    fault::Backoff,
-    pools::Pool,
-    postgres::{Lent, in_time},
-};
+use crate::{DerivedError, Fault, fault::Backoff, pools::Pool, postgres::Lent};
 
-/// How long a transaction is begun anew: a server may restart, and connections that were there before are dead then.
-const BEGIN_PATIENCE: Duration = Duration::from_secs(8);
+/// How long a transaction may take to begin. Whoever asks `api` for a list learns of it before the request's time is over
+/// (5 s).
+const BEGIN: Duration = Duration::from_secs(4);
 
-/// How long what is done in one transaction may take: beginning (8 s, and 7 for the last attempt), and a statement that the
-/// server then gives up (5 s). Others take milliseconds.
+/// How long it is begun anew within that: a server may be restarting, and connections that were there before are dead then.
+const BEGIN_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long what is done in one transaction may take: beginning, and statements that the server then gives up (5 s each).
+/// Others take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A transaction, in which tables are named without their schema. Dropped without a commit it is rolled back.
@@ -72,16 +71,11 @@ impl Derived {
             if let Pool::Sqlite(_) = self.writer {
                 return transaction.await;
             }
-            let done = timeout(PATIENCE, transaction).await.unwrap_or_else(|_| {
+            timeout(PATIENCE, transaction).await.unwrap_or_else(|_| {
                 let fault = Fault::timed_out();
                 self.health.failed(&fault);
                 Err(fault.into())
-            });
-            if done.as_ref().is_err_and(DerivedError::passes) {
-                self.writer.renew();
-                self.readers.renew();
-            }
-            done
+            })
         }
     }
 
@@ -107,7 +101,9 @@ impl Derived {
         let mut backoff = Backoff::new();
         let start = Instant::now();
         loop {
-            match self.try_begin(pool, begin).await {
+            let left = BEGIN.saturating_sub(start.elapsed());
+            let attempt = timeout(left, self.try_begin(pool, begin)).await;
+            match attempt.unwrap_or_else(|_late| Err(Fault::timed_out())) {
                 Ok(tx) => {
                     self.health.answered();
                     return Ok(tx);
@@ -128,10 +124,8 @@ impl Derived {
                 // The names of schemas are constants of programs, not input.
                 let begin = format!("{}; SET LOCAL search_path = \"{}\"", begin.postgres, self.schema);
                 let mut connection = pool.lend().await?;
-                match in_time(async { Ok(connection.execute(AssertSqlSafe(begin)).await?) }).await {
-                    Ok(_) => Ok(Tx::Postgres(connection)),
-                    Err(fault) => connection.settle(Err(fault)),
-                }
+                connection.execute(AssertSqlSafe(begin)).await?;
+                Ok(Tx::Postgres(connection))
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! sqlx's own pool asks each connection that comes back whether it lives, and lends nothing in its place until the kernel
 //! gives a silent server up, which takes a quarter of an hour. Here nothing is asked of a connection that was used to its
-//! end. One that is let go before, as those that only read are, is made fit for the next use within bounds.
+//! end. One that is let go before is closed, or, as most that only read are let go so, made fit for the next use within bounds.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -35,13 +35,31 @@ const LIFE: Duration = Duration::from_mins(30);
 pub(crate) struct Connections {
     options: PgConnectOptions,
     usage: Use,
+    work: Work,
     /// Where connections are made. Each belongs to the runtime in which it was, and whoever uses it may be in one that has
     /// much else to do, or that ends before the others.
     home: Handle,
-    most: u32,
     /// One for each connection that may be open, held while it is lent.
     permits: Arc<Semaphore>,
     idle: Mutex<Idle>,
+}
+
+/// What the connections of a pool do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// One after the other, by one connection.
+    Writing,
+    /// By two connections.
+    Reading,
+}
+
+impl Work {
+    fn connections(self) -> u32 {
+        match self {
+            Self::Writing => 1,
+            Self::Reading => 2,
+        }
+    }
 }
 
 struct Idle {
@@ -56,7 +74,7 @@ struct Made {
     at: Instant,
 }
 
-/// A connection to PostgreSQL, in the middle of a transaction. When it is dropped, that is rolled back.
+/// A connection to PostgreSQL, perhaps in the middle of a transaction. When it is dropped, that is rolled back.
 pub struct Lent {
     /// There until its use has ended. The permit goes back after the connection.
     made: Option<(Made, OwnedSemaphorePermit)>,
@@ -64,15 +82,15 @@ pub struct Lent {
 }
 
 impl Connections {
-    /// For up to `most` connections, made in this runtime.
-    pub(crate) fn new(options: PgConnectOptions, usage: Use, most: u32) -> Self {
+    /// Makes its connections in this runtime.
+    pub(crate) fn new(options: PgConnectOptions, usage: Use, work: Work) -> Self {
         let (made, since) = (Vec::new(), Instant::now());
         Self {
             options,
             usage,
+            work,
             home: Handle::current(),
-            most,
-            permits: Arc::new(Semaphore::new(most as usize)),
+            permits: Arc::new(Semaphore::new(work.connections() as usize)),
             idle: Mutex::new(Idle { made, since }),
         }
     }
@@ -124,7 +142,7 @@ impl Connections {
     }
 
     /// Lends no connection again that was made before: where one met a fault of the server, the others lead to the same.
-    pub(crate) fn renew(&self) {
+    fn renew(&self) {
         let mut idle = self.idle();
         idle.since = Instant::now();
         idle.made.clear();
@@ -132,19 +150,20 @@ impl Connections {
 
     pub(crate) fn counts(&self) -> Counts {
         let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
-        let used = self.most.saturating_sub(free);
+        let most = self.work.connections();
+        let used = most.saturating_sub(free);
         let idle = u32::try_from(self.idle().made.len()).unwrap_or(u32::MAX);
         Counts {
             used,
             // One that comes back is among them before its permit does.
-            idle: idle.min(self.most - used),
-            most: self.most,
+            idle: idle.min(most - used),
+            most,
         }
     }
 
     /// Waits until no connection is in use, and ends all: the server notices one that is merely dropped.
     pub(crate) async fn close(&self) {
-        let _all = self.permits.acquire_many(self.most).await;
+        let _all = self.permits.acquire_many(self.work.connections()).await;
         self.permits.close();
         let made = std::mem::take(&mut self.idle().made);
         for Made { connection, .. } in made {
@@ -200,11 +219,17 @@ impl Drop for Lent {
         let Some((mut made, permit)) = self.made.take() else {
             return;
         };
+        if self.from.work == Work::Writing {
+            // Most likely a statement was refused, and only a new connection leads to a server that may take it.
+            return;
+        }
         let from = Arc::clone(&self.from);
         self.from.home.spawn(async move {
             let undone = timeout(UNDO, undo(&mut made.connection, from.usage)).await;
             if matches!(undone, Ok(Ok(()))) {
                 from.take_back(made);
+            } else {
+                from.renew();
             }
             drop(permit);
         });

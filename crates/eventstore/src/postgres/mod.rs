@@ -18,7 +18,7 @@ use crate::{
     pools::Pool,
 };
 pub(crate) use connect::{Use, options, patiently_connect};
-pub(crate) use lend::{Connections, Lent};
+pub(crate) use lend::{Connections, Lent, Work};
 
 /// Longer than the server lets a statement run: after it the connection is taken for dead.
 const TIMEOUT: Duration = Duration::from_secs(7);
@@ -36,8 +36,8 @@ impl Postgres {
         let options = options(url)?;
         let mut first = patiently_connect(&options, Use::Log).await?;
         connect::refuse_unsafe(&mut first).await?;
-        let writer = Connections::new(options.clone(), Use::Log, 1).with(first);
-        let readers = Connections::new(options, Use::Log, 2);
+        let writer = Connections::new(options.clone(), Use::Log, Work::Writing).with(first);
+        let readers = Connections::new(options, Use::Log, Work::Reading);
         Ok(Self {
             writer: Arc::new(writer),
             readers: Arc::new(readers),

@@ -10,6 +10,7 @@ use tiffin_eventstore::{
 };
 use tiffin_testkit::{Postgres, eventually};
 use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     derived::{at, derived, see, seen},
@@ -180,34 +181,39 @@ async fn a_server_that_fell_silent_is_left_for_the_one_in_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_let_go_amid_a_statement_is_undone_and_its_connection_serves_on() {
+async fn a_transaction_let_go_amid_a_statement_is_undone() {
     let world = World::postgres().await;
     let store = world.store().await;
     let derived = derived(&world, &store).await;
     let mut tx = derived.begin().await.unwrap();
-    let serving = server_process(&mut tx).await;
     see(&mut tx, 1, "let go").await;
     let sleeping = sqlx::query("SELECT pg_sleep(0.5)").execute(on_postgres(&mut tx));
     assert!(timeout(Duration::from_millis(100), sleeping).await.is_err());
     drop(tx);
     let mut next = derived.begin().await.unwrap();
-    assert_eq!(server_process(&mut next).await, serving);
-    next.rollback().await.unwrap();
-    assert_eq!(seen(&derived).await, []);
+    see(&mut next, 1, "next").await;
+    next.commit().await.unwrap();
+    assert_eq!(seen(&derived).await, [(1, "next".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_takes_long_to_be_fit_again_is_left_for_another() {
+async fn a_connection_let_go_amid_a_question_serves_on_unless_the_answer_takes_long() {
     let world = World::postgres().await;
     let store = world.store().await;
     let derived = derived(&world, &store).await;
-    let mut tx = derived.begin().await.unwrap();
-    let serving = server_process(&mut tx).await;
-    let sleeping = sqlx::query("SELECT pg_sleep(4)").execute(on_postgres(&mut tx));
-    assert!(timeout(Duration::from_millis(100), sleeping).await.is_err());
-    drop(tx);
-    let mut next = derived.begin().await.unwrap();
-    assert_ne!(server_process(&mut next).await, serving);
+    // Of two that read this is the other one.
+    let _other = derived.read().await.unwrap();
+    let serving_after = async |question: &'static str| {
+        let mut tx = derived.read().await.unwrap();
+        let serving = server_process(&mut tx).await;
+        let answer = sqlx::query(question).execute(on_postgres(&mut tx));
+        assert!(timeout(Duration::from_millis(100), answer).await.is_err());
+        drop(tx);
+        let mut next = derived.read().await.unwrap();
+        server_process(&mut next).await == serving
+    };
+    assert!(serving_after("SELECT pg_sleep(0.3)").await);
+    assert!(!serving_after("SELECT pg_sleep(4)").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,6 +221,9 @@ async fn a_server_that_only_reads_is_left_as_soon_as_another_one_writes() {
     let world = World::postgres().await;
     let store = world.store().await;
     let derived = derived(&world, &store).await;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let lease = derived.lease("relay", "me".into(), &tasks, stop.clone());
+    eventually!(lease.held(), |held| *held);
     let mut raw = world.raw_postgres().await;
     // Like a balancer that leads to a standby: each connection is to stay with what it met.
     let database: String = sqlx::query_scalar("SELECT current_database()")
@@ -237,6 +246,7 @@ async fn a_server_that_only_reads_is_left_as_soon_as_another_one_writes() {
     eventually!(store.trouble(), |fault| fault
         .as_ref()
         .is_some_and(|fault| fault.to_string().contains("read-only")));
+    eventually!(lease.held(), |held| !*held);
     let refused = eventually!(save().await, |saved| saved
         .as_ref()
         .is_err_and(|error| error.to_string().contains("read-only")));
@@ -247,7 +257,9 @@ async fn a_server_that_only_reads_is_left_as_soon_as_another_one_writes() {
         .unwrap()
         .unwrap()
         .unwrap();
+    eventually!(lease.held(), |held| *held);
     eventually!(save().await, Result::is_ok).unwrap();
+    stop.cancel();
 }
 
 /// Which process of the server serves a transaction.
