@@ -86,7 +86,9 @@ impl Code {
             Self::PayloadTooLarge => "Send less in one request.",
             Self::RateLimited => "Wait before you ask again.",
             Self::Overloaded | Self::Unavailable => "Send the same request again a little later.",
-            Self::Timeout => "What was asked for may or may not have happened: look before you ask again.",
+            Self::Timeout => {
+                "Ask again. If something was to be changed, it may or may not have happened: look first."
+            }
             Self::Internal => "Try again; if it stays like that, tell whoever runs this server.",
         }
     }

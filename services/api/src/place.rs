@@ -100,8 +100,9 @@ impl Orders {
     /// The first answer again, if there was one; it is for the same input or none.
     async fn placed_before(&self, wish: &Wish) -> Result<Option<Created>, Error> {
         // Whether there was one is unknown while it cannot be read: nothing may say that nothing was stored.
-        let unknown = |_unread| Error::from(ErrorCode::Unavailable).hint(REPEAT);
-        let events = self.events(wish.id).await.map_err(unknown)?;
+        let unknown = || Error::from(ErrorCode::Unavailable).hint(REPEAT);
+        let events = timeout(self.patience, self.events(wish.id)).await;
+        let events = events.map_err(|_late| unknown())?.map_err(|_unread| unknown())?;
         let Some(first) = events.first() else {
             return Ok(None);
         };
