@@ -24,7 +24,7 @@ use crate::{Fault, pools::Counts};
 /// How long whoever wants a connection waits while all are in use.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// How long a connection may take to become fit for use again. Making another takes milliseconds.
+/// How long a connection may take to become fit for use again, or to end. Making another takes milliseconds.
 const UNDO: Duration = Duration::from_secs(1);
 
 /// How long a connection serves: one day a pooler or a server that was left behind has to be rid of the last.
