@@ -58,7 +58,7 @@ impl Orders {
                 let recorded = appended.events.first().ok_or(ErrorCode::Internal)?;
                 let order = wish.fulfilled(recorded.created_at)?;
                 let trace_id = caller.trace.map(TraceParent::trace_id).map(display);
-                tracing::info!(
+                tracing::debug!(
                     order.id = %order.id,
                     order.version = order.details.version.get(),
                     trace_id,
