@@ -24,8 +24,14 @@ const RETRY: Duration = Duration::from_secs(1);
 /// While this is exceeded, new orders are refused.
 #[derive(Clone, Copy, Debug)]
 pub struct AdmissionLimits {
-    /// How long the oldest append may have been waiting for its commit.
+    /// How long the oldest append may have been waiting for its commit while more orders are in progress than one commit
+    /// takes.
     pub write_age: Duration,
+    /// The same while there are fewer. All of them are in the next commit, so that one more waits for the disk, or for a
+    /// processor, and not for others; a pause of either is sooner over than a client comes again.
+    pub write_pause: Duration,
+    /// How many orders one commit takes.
+    pub committed_at_once: usize,
     /// How long orders may wait for their turn while orders are being taken up: the oldest has waited for longer, and more
     /// wait than were taken up within this time, so that another one would.
     pub waiting_age: Duration,
@@ -46,6 +52,8 @@ impl Default for AdmissionLimits {
     fn default() -> Self {
         Self {
             write_age: Duration::from_millis(250),
+            write_pause: Duration::from_secs(1),
+            committed_at_once: 256,
             waiting_age: Duration::from_secs(5),
             waiting: 100_000,
             in_progress: 1_024,
@@ -66,19 +74,35 @@ impl AdmissionLimits {
         }
     }
 
-    /// What refuses a new order, if anything. `well`: the database answers.
-    fn refusal(&self, oldest_append: Option<Duration>, well: bool, backlog: Backlog) -> Option<Refusal> {
+    /// What refuses a new order, if anything.
+    fn refusal(&self, commits: Commits, backlog: Backlog) -> Option<Refusal> {
         let exceeds = |age: Option<Duration>, limit| age.is_some_and(|age| age > limit);
         let taking_up = backlog.taken_up > 0;
         let waits_too_long = backlog.queue > backlog.taken_up && exceeds(backlog.oldest, self.waiting_age);
-        if exceeds(oldest_append, self.write_age) {
-            Some(Refusal::Commits { well })
+        let write_age = if commits.in_progress < self.committed_at_once {
+            self.write_pause
+        } else {
+            self.write_age
+        };
+        if exceeds(commits.oldest, write_age) {
+            Some(Refusal::Commits { well: commits.well })
         } else if backlog.count >= self.waiting || taking_up && waits_too_long {
             Some(Refusal::Waiting)
         } else {
             None
         }
     }
+}
+
+/// What is known of commits when a new order comes.
+#[derive(Clone, Copy, Debug)]
+struct Commits {
+    /// How long the oldest append has been waiting.
+    oldest: Option<Duration>,
+    /// How many orders are in progress.
+    in_progress: usize,
+    /// The database answers.
+    well: bool,
 }
 
 /// Why a new order is refused.
@@ -148,11 +172,12 @@ impl Admission {
 
     /// Lets a new order in; it is in progress for as long as its slot is kept.
     pub(crate) fn admit(&self) -> Result<Slot<'_>, Refusal> {
-        let well = self.store.trouble().is_none();
-        match self
-            .limits
-            .refusal(self.store.oldest_waiting(), well, self.backlog())
-        {
+        let commits = Commits {
+            oldest: self.store.oldest_waiting(),
+            in_progress: self.slots.taken().0,
+            well: self.store.trouble().is_none(),
+        };
+        match self.limits.refusal(commits, self.backlog()) {
             None => self.slots.take().ok_or(Refusal::InProgress),
             Some(refusal) => Err(refusal),
         }
@@ -251,6 +276,8 @@ mod tests {
 
     const LIMITS: AdmissionLimits = AdmissionLimits {
         write_age: Duration::from_millis(250),
+        write_pause: Duration::from_secs(1),
+        committed_at_once: 10,
         waiting_age: Duration::from_secs(5),
         waiting: 100,
         in_progress: 1,
@@ -258,6 +285,17 @@ mod tests {
         hold_for: Duration::ZERO,
         held_at_most: 0,
     };
+
+    /// No append waits.
+    const IDLE: Commits = waiting(None, 0);
+
+    const fn waiting(oldest: Option<Duration>, in_progress: usize) -> Commits {
+        Commits {
+            oldest,
+            in_progress,
+            well: true,
+        }
+    }
 
     fn backlog(queue: usize, oldest: u64, taken_up: usize) -> Backlog {
         Backlog {
@@ -270,18 +308,18 @@ mod tests {
 
     #[test]
     fn a_short_queue_refuses_nobody() {
-        assert_eq!(LIMITS.refusal(None, true, Backlog::default()), None);
+        assert_eq!(LIMITS.refusal(IDLE, Backlog::default()), None);
         assert_eq!(
-            LIMITS.refusal(Some(LIMITS.write_age), true, backlog(20, 5, 1)),
+            LIMITS.refusal(waiting(Some(LIMITS.write_age), 10), backlog(20, 5, 1)),
             None
         );
     }
 
     #[test]
     fn a_slow_disk_refuses_new_orders_and_a_database_that_is_away_says_so() {
-        let stalled = Some(LIMITS.write_age + Duration::from_millis(1));
+        let stalled = waiting(Some(LIMITS.write_age + Duration::from_millis(1)), 10);
         let code = |well| {
-            let refusal = LIMITS.refusal(stalled, well, Backlog::default());
+            let refusal = LIMITS.refusal(Commits { well, ..stalled }, Backlog::default());
             refusal.map(Refusal::code)
         };
         assert_eq!(code(true), Some(ErrorCode::Overloaded));
@@ -289,28 +327,31 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_pauses_refuses_nobody_who_would_be_in_the_next_commit() {
+        let refused = |millis, in_progress| {
+            let commits = waiting(Some(Duration::from_millis(millis)), in_progress);
+            LIMITS.refusal(commits, Backlog::default()).is_some()
+        };
+        assert!(!refused(1_000, 9));
+        assert!(refused(1_001, 9));
+        assert!(!refused(250, 10));
+        assert!(refused(251, 10));
+    }
+
+    #[test]
     fn old_orders_refuse_new_ones_only_while_orders_are_being_taken_up() {
-        assert_eq!(
-            LIMITS.refusal(None, true, backlog(20, 6, 1)),
-            Some(Refusal::Waiting)
-        );
-        assert_eq!(LIMITS.refusal(None, true, backlog(20, 600, 0)), None);
+        assert_eq!(LIMITS.refusal(IDLE, backlog(20, 6, 1)), Some(Refusal::Waiting));
+        assert_eq!(LIMITS.refusal(IDLE, backlog(20, 600, 0)), None);
     }
 
     #[test]
     fn old_orders_refuse_nobody_who_would_not_wait_for_long_behind_them() {
-        assert_eq!(
-            LIMITS.refusal(None, true, backlog(21, 13, 20)),
-            Some(Refusal::Waiting)
-        );
-        assert_eq!(LIMITS.refusal(None, true, backlog(20, 13, 20)), None);
+        assert_eq!(LIMITS.refusal(IDLE, backlog(21, 13, 20)), Some(Refusal::Waiting));
+        assert_eq!(LIMITS.refusal(IDLE, backlog(20, 13, 20)), None);
     }
 
     #[test]
     fn a_full_queue_refuses_new_orders_though_nobody_takes_them_up() {
-        assert_eq!(
-            LIMITS.refusal(None, true, backlog(100, 600, 0)),
-            Some(Refusal::Waiting)
-        );
+        assert_eq!(LIMITS.refusal(IDLE, backlog(100, 600, 0)), Some(Refusal::Waiting));
     }
 }

@@ -156,6 +156,7 @@ async fn while_one_order_waits_for_its_commit_the_next_is_refused() {
     let database = server.database().await;
     let patient = AdmissionLimits {
         write_age: Duration::MAX,
+        write_pause: Duration::MAX,
         ..only(1)
     };
     let url = database.url.parse().unwrap();
