@@ -2,7 +2,7 @@
 
 use std::{
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -10,6 +10,27 @@ use crate::Fault;
 
 /// What comes and goes within this is told once.
 const QUIET: Duration = Duration::from_secs(10);
+
+/// What is known of each schema that a process uses.
+#[derive(Default)]
+pub(crate) struct Schemas(Mutex<Vec<Arc<Health>>>);
+
+impl Schemas {
+    /// Knows of a schema from now on; another one of the same name takes its place.
+    pub(crate) fn add(&self, health: &Arc<Health>) {
+        let mut schemas = self.lock();
+        schemas.retain(|known| known.schema != health.schema);
+        schemas.push(Arc::clone(health));
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Health>> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Health>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What is known of the database from the last answers.
 pub(crate) struct Health {
@@ -100,6 +121,11 @@ impl Health {
         if self.state().refuses.ends() {
             tracing::info!(schema = self.schema, "the database writes again");
         }
+    }
+
+    /// Whose tables.
+    pub(crate) fn schema(&self) -> &'static str {
+        self.schema
     }
 
     /// What keeps the database from being used, if anything does.

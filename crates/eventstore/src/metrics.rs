@@ -15,7 +15,11 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{AppendError, Appended, health::Health, writer::Queue};
+use crate::{
+    AppendError, Appended,
+    health::{Health, Schemas},
+    writer::Queue,
+};
 
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -132,7 +136,12 @@ impl Collector for QueueAge {
 }
 
 /// Whether the database answers and writes, looked at when somebody asks.
-pub(crate) struct Answers(pub(crate) Arc<Health>);
+pub(crate) struct Answers(pub(crate) Arc<Schemas>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct In {
+    schema: &'static str,
+}
 
 impl fmt::Debug for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,21 +151,21 @@ impl fmt::Debug for Answers {
 
 impl Collector for Answers {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let (answers, writes) = self.0.is_well();
-        for (name, help, well) in [
-            (
-                "up",
-                "Whether the database answered the last question, and did not refuse to be read.",
-                answers,
-            ),
-            (
-                "writable",
-                "Whether the database did not refuse the last write.",
-                writes,
-            ),
-        ] {
-            let gauge = ConstGauge::new(i64::from(well));
-            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        let schemas = self.0.all();
+        let up = "Whether the database answered the last question, and did not refuse to be read.";
+        let writable = "Whether the database did not refuse the last write.";
+        let gauges: [(_, _, fn(&Health) -> bool); 2] = [
+            ("up", up, |health| health.is_well().0),
+            ("writable", writable, |health| health.is_well().1),
+        ];
+        for (name, help, is_well) in gauges {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for health in &schemas {
+                let schema = In {
+                    schema: health.schema(),
+                };
+                ConstGauge::new(i64::from(is_well(health))).encode(family.encode_family(&schema)?)?;
+            }
         }
         Ok(())
     }

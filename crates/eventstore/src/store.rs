@@ -17,7 +17,7 @@ use crate::{
     backend::Backend,
     clock::Clock,
     database::{self, Database},
-    health::Health,
+    health::{Health, Schemas},
     metrics::{Answers, Metrics},
     migrate,
     pools::{Pools, Usage},
@@ -41,6 +41,7 @@ struct Inner {
     tail: Arc<Tail>,
     clock: Arc<Clock>,
     health: Arc<Health>,
+    schemas: Arc<Schemas>,
     metrics: Metrics,
     pools: Arc<Pools>,
     standbys: Arc<LastSeen>,
@@ -95,6 +96,8 @@ impl EventStore {
         let closing = CancellationToken::new();
         let metrics = Metrics::new();
         let health = Arc::new(Health::of("log"));
+        let schemas = Arc::new(Schemas::default());
+        schemas.add(&health);
         let queue = Arc::new(Queue::new(QUEUE_BYTES));
         let tail = Tail::new(
             Arc::clone(&backend),
@@ -135,6 +138,7 @@ impl EventStore {
             tail,
             clock,
             health,
+            schemas,
             metrics,
             pools,
             standbys: Arc::default(),
@@ -192,6 +196,14 @@ impl EventStore {
         self.0.health.trouble()
     }
 
+    /// The same of every schema that the process uses: the log's, and those of its [`Derived`](crate::Derived) tables.
+    pub fn troubles(&self) -> Vec<(&'static str, Fault)> {
+        let schemas = self.0.schemas.all().into_iter();
+        schemas
+            .filter_map(|health| Some((health.schema(), health.trouble()?)))
+            .collect()
+    }
+
     /// Counts how often it was noticed that the log had been replaced by another one (a restore): whatever was derived
     /// from it is to be dropped.
     pub fn replaced(&self) -> watch::Receiver<u64> {
@@ -212,7 +224,7 @@ impl EventStore {
     pub fn register(&self, registry: &mut Registry) {
         self.0.metrics.register(&self.0.queue, registry);
         let registry = registry.sub_registry_with_prefix("tiffin_database");
-        registry.register_collector(Box::new(Answers(Arc::clone(&self.0.health))));
+        registry.register_collector(Box::new(Answers(Arc::clone(&self.0.schemas))));
         registry.register_collector(Box::new(Usage(Arc::clone(&self.0.pools))));
         registry.register_collector(Box::new(Lag(Arc::clone(&self.0.standbys))));
     }
@@ -240,6 +252,10 @@ impl EventStore {
 
     pub(crate) fn pools(&self) -> &Pools {
         &self.0.pools
+    }
+
+    pub(crate) fn schemas(&self) -> &Schemas {
+        &self.0.schemas
     }
 
     pub(crate) fn clock(&self) -> Arc<Clock> {

@@ -89,8 +89,8 @@ impl Platform {
     }
 
     /// Shows what the process measures, and whether it is ready: that is whoever can read the log, and, where the
-    /// settings say so, only while a synchronous standby streams. NATS is reported beside it, whether writing to the log
-    /// fails, and whether NATS was found to hold what the log has lost.
+    /// settings say so, only while a synchronous standby streams. NATS is reported beside it, whether writing to the log or
+    /// to derived tables fails, and whether NATS was found to hold what the log has lost.
     pub fn show(self, admin: &Admin) {
         let Self {
             store,
@@ -126,9 +126,14 @@ async fn log(store: EventStore) -> Result<String, String> {
 }
 
 fn writes(store: &EventStore) -> Result<String, String> {
-    store
-        .trouble()
-        .map_or_else(|| Ok("no trouble".to_owned()), |fault| Err(fault.to_string()))
+    let troubles = store.troubles();
+    if troubles.is_empty() {
+        return Ok("no trouble".to_owned());
+    }
+    let told = troubles
+        .iter()
+        .map(|(schema, fault)| format!("{schema}: {fault}"));
+    Err(told.collect::<Vec<_>>().join("; "))
 }
 
 fn nats(bus: &Bus) -> Result<String, String> {

@@ -66,6 +66,7 @@ impl Derived {
         for (name, pool) in [("writer", &this.writer), ("readers", &this.readers)] {
             store.pools().show(schema, name, pool);
         }
+        store.schemas().add(&this.health);
         Ok(this)
     }
 

@@ -247,6 +247,11 @@ async fn a_server_that_only_reads_is_left_as_soon_as_another_one_writes() {
         .as_ref()
         .is_some_and(|fault| fault.to_string().contains("read-only")));
     eventually!(lease.held(), |held| !*held);
+    let troubled = || {
+        let troubles = store.troubles().into_iter();
+        troubles.map(|(schema, _)| schema).collect::<Vec<_>>()
+    };
+    eventually!(troubled(), |schemas| *schemas == ["log", "service"]);
     let refused = eventually!(save().await, |saved| saved
         .as_ref()
         .is_err_and(|error| error.to_string().contains("read-only")));
@@ -259,6 +264,7 @@ async fn a_server_that_only_reads_is_left_as_soon_as_another_one_writes() {
         .unwrap();
     eventually!(lease.held(), |held| *held);
     eventually!(save().await, Result::is_ok).unwrap();
+    eventually!(troubled(), Vec::is_empty);
     stop.cancel();
 }
 

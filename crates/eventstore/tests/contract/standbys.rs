@@ -108,7 +108,7 @@ async fn a_database_that_only_reads_refuses_to_write_until_it_writes_however_oft
         async move { store.append(start("s", vec![event("1")])).await }
     });
     eventually!(store.trouble(), Option::is_some);
-    let line = "tiffin_database_writable 0\n";
+    let line = "tiffin_database_writable{schema=\"log\"} 0\n";
     for _ in 0..3 {
         store.head().await.unwrap();
         assert!(shown(&store).contains(line), "{}", shown(&store));
