@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::ReadError;
+use crate::{ReadError, health::Health};
 
 /// How long a read is repeated while the database does not answer.
 const READ_PATIENCE: Duration = Duration::from_secs(3);
@@ -126,9 +126,10 @@ impl Backoff {
     }
 }
 
-/// Repeats a read for a while: after a restart of the server each pooled connection fails once. (Not an async closure:
-/// the future of one is not known to be `Send`, so that nobody could read in a task of their own.)
-pub(crate) async fn patiently<T, F>(mut read: impl FnMut() -> F) -> Result<T, ReadError>
+/// Repeats a read for a while: after a restart of the server each pooled connection fails once. What it comes to is
+/// noted. (Not an async closure: the future of one is not known to be `Send`, so that nobody could read in a task of their
+/// own.)
+pub(crate) async fn patiently<T, F>(health: &Health, mut read: impl FnMut() -> F) -> Result<T, ReadError>
 where
     F: Future<Output = Result<T, ReadError>>,
 {
@@ -139,7 +140,14 @@ where
             Err(ReadError::Unavailable(fault)) if fault.passes() && start.elapsed() < READ_PATIENCE => {
                 backoff.pause().await;
             }
-            done => return done,
+            Err(ReadError::Unavailable(fault)) => {
+                health.unread(&fault);
+                return Err(fault.into());
+            }
+            done => {
+                health.answered();
+                return done;
+            }
         }
     }
 }
@@ -160,5 +168,15 @@ mod tests {
             "busy, and an I/O error while reading"
         );
         assert!(!sqlite_passes("13"), "full");
+    }
+
+    #[tokio::test]
+    async fn what_a_read_comes_to_is_noted() {
+        let health = Health::of("log");
+        let refused = || async { Err::<(), _>(ReadError::from(Fault::from(sqlx::Error::RowNotFound))) };
+        assert!(patiently(&health, refused).await.is_err());
+        assert_eq!(health.is_well(), (false, true));
+        assert!(patiently(&health, || async { Ok(()) }).await.is_ok());
+        assert_eq!(health.is_well(), (true, true));
     }
 }

@@ -88,7 +88,10 @@ impl EventStore {
             After::Events(events) => return Ok(events),
             After::Replaced => Err(ReadError::LogReplaced),
             After::UpToDate | After::TooOld | After::Ahead => {
-                patiently(|| tail::read_after(&*self.0.backend, cursor, limit)).await
+                patiently(&self.0.health, || {
+                    tail::read_after(&*self.0.backend, cursor, limit)
+                })
+                .await
             }
         };
         if matches!(events, Err(ReadError::LogReplaced)) {
@@ -106,7 +109,7 @@ impl EventStore {
             After::Events(_) | After::UpToDate => Ok(true),
             After::Replaced => Ok(false),
             After::TooOld | After::Ahead => {
-                match patiently(|| tail::read_after(&*self.0.backend, cursor, 0)).await {
+                match patiently(&self.0.health, || tail::read_after(&*self.0.backend, cursor, 0)).await {
                     Ok(_) => Ok(true),
                     Err(ReadError::LogReplaced) => Ok(false),
                     Err(error) => Err(error),
@@ -120,7 +123,10 @@ impl EventStore {
     /// # Errors
     /// The database does not answer.
     pub async fn head(&self) -> Result<Cursor, ReadError> {
-        patiently(|| async { Ok(tail::last_cursor(&*self.0.backend).await?) }).await
+        patiently(&self.0.health, || async {
+            Ok(tail::last_cursor(&*self.0.backend).await?)
+        })
+        .await
     }
 
     /// How far whoever has come to a position is behind the log: the number of events after it, and the age of the first
@@ -160,6 +166,6 @@ impl EventStore {
     }
 
     async fn read(&self, read: Read<'_>) -> Result<Vec<Arc<RecordedEvent>>, ReadError> {
-        patiently(|| async { Ok(self.0.backend.read(read).await?) }).await
+        patiently(&self.0.health, || async { Ok(self.0.backend.read(read).await?) }).await
     }
 }
