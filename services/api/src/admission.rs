@@ -24,13 +24,13 @@ const RETRY: Duration = Duration::from_secs(1);
 /// While this is exceeded, new orders are refused.
 #[derive(Clone, Copy, Debug)]
 pub struct AdmissionLimits {
-    /// How long the oldest append may have been waiting for its commit while more orders are in progress than one commit
-    /// takes.
+    /// How long the oldest append may have been waiting for its commit.
     pub write_age: Duration,
-    /// The same while there are fewer. All of them are in the next commit, so that one more waits for the disk, or for a
-    /// processor, and not for others; a pause of either is sooner over than a client comes again.
+    /// The same while fewer than [`committed_at_once`](Self::committed_at_once) orders are in progress and the database
+    /// answers. One more then waits for the disk, or for a processor, rather than for others, and a pause of either is
+    /// sooner over than a client comes again.
     pub write_pause: Duration,
-    /// How many orders one commit takes.
+    /// So many orders of ordinary size are one commit.
     pub committed_at_once: usize,
     /// How long orders may wait for their turn while orders are being taken up: the oldest has waited for longer, and more
     /// wait than were taken up within this time, so that another one would.
@@ -79,7 +79,7 @@ impl AdmissionLimits {
         let exceeds = |age: Option<Duration>, limit| age.is_some_and(|age| age > limit);
         let taking_up = backlog.taken_up > 0;
         let waits_too_long = backlog.queue > backlog.taken_up && exceeds(backlog.oldest, self.waiting_age);
-        let write_age = if commits.in_progress < self.committed_at_once {
+        let write_age = if commits.well && commits.in_progress < self.committed_at_once {
             self.write_pause
         } else {
             self.write_age
@@ -336,6 +336,11 @@ mod tests {
         assert!(refused(1_001, 9));
         assert!(!refused(250, 10));
         assert!(refused(251, 10));
+        let away = Commits {
+            well: false,
+            ..waiting(Some(Duration::from_millis(251)), 0)
+        };
+        assert!(LIMITS.refusal(away, Backlog::default()).is_some());
     }
 
     #[test]
