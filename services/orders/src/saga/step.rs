@@ -237,7 +237,7 @@ fn after(
     }
 }
 
-/// A line for each step, for who asks for it: at thousands of orders a second it would cost a tenth of all work.
+/// A line for each step, for who asks for it: at thousands of orders a second they cost as much as a service does.
 fn tell(id: OrderId, after: &Loaded, span: &Span) {
     let (Some(status), Some(version)) = (after.order.status(), after.order.version()) else {
         return;
