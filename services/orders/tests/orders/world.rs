@@ -7,8 +7,8 @@ use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tiffin_bus::{Bus, Message, Relay, RelayConfig, State, StreamSpec, TRACE};
 use tiffin_eventstore::{
-    Append, DatabaseUrl, Derived, Direction, EventStore, Expected, Migrations, NewEvent, Position,
-    RecordedEvent, Revision, StreamName, Urgency,
+    Append, AppendError, DatabaseUrl, Derived, Direction, EventStore, Expected, Migrations, NewEvent,
+    Position, RecordedEvent, Revision, StreamName, Urgency,
 };
 use tiffin_order::{Fact, NewFact, Order, OrderId, Owner, Products, Status, Workflow};
 use tiffin_orders::{Config, Dependencies};
@@ -190,7 +190,12 @@ impl World {
             events: vec![event],
             urgency: Urgency::Start,
         };
-        self.store.append(append).await.unwrap();
+        match self.store.append(append.clone()).await {
+            // Nothing was written; the store knows the log that is there by now.
+            Err(AppendError::LogReplaced) => self.store.append(append).await,
+            appended => appended,
+        }
+        .unwrap();
     }
 
     pub(crate) async fn events(&self, stream: &str) -> Vec<Arc<RecordedEvent>> {
