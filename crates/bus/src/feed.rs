@@ -195,12 +195,8 @@ impl Follower {
                     continue;
                 }
                 // The store has told of it.
-                Err(error) if error.passes() => {
-                    debug!(stream = self.stream, %error, "feed cannot read the log");
-                    return Ok(false);
-                }
                 Err(error) => {
-                    warn!(stream = self.stream, %error, "feed cannot read the log");
+                    debug!(stream = self.stream, %error, "feed cannot read the log");
                     return Ok(false);
                 }
             };

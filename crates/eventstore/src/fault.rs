@@ -63,9 +63,10 @@ impl Fault {
         }
     }
 
-    /// Whether the database answered that it only reads at the moment, as a standby does until it is promoted.
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.code().as_deref() == Some("25006")
+    /// Whether it passes though the database answered: it only reads at the moment, as a standby does until it is promoted,
+    /// or somebody else holds a lock for too long.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(self.code().as_deref(), Some("25006" | "55P03" | "57014"))
     }
 
     /// What whoever runs the program may do about it, if that is known.
@@ -127,7 +128,7 @@ impl Backoff {
 }
 
 /// Repeats a read for a while: after a restart of the server each pooled connection fails once. What it comes to is
-/// noted. (Not an async closure: the future of one is not known to be `Send`, so that nobody could read in a task of their
+/// noted, unless whoever asked has gone by then. (Not an async closure: the future of one is not known to be `Send`, so that nobody could read in a task of their
 /// own.)
 pub(crate) async fn patiently<T, F>(health: &Health, mut read: impl FnMut() -> F) -> Result<T, ReadError>
 where

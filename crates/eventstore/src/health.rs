@@ -1,8 +1,9 @@
 //! Whether the database answers and takes writes: what is told once when that ends, and once when it is so again.
 
 use std::{
+    collections::BTreeMap,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -11,23 +12,43 @@ use crate::Fault;
 /// What comes and goes within this is told once.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What is known of each schema that a process uses.
+/// What is known of the schemas that a process uses, for as long as it does.
 #[derive(Default)]
-pub(crate) struct Schemas(Mutex<Vec<Arc<Health>>>);
+pub(crate) struct Schemas(Mutex<Vec<Weak<Health>>>);
 
 impl Schemas {
-    /// Knows of a schema from now on; another one of the same name takes its place.
+    /// Another part of what is known of a schema.
     pub(crate) fn add(&self, health: &Arc<Health>) {
-        let mut schemas = self.lock();
-        schemas.retain(|known| known.schema != health.schema);
-        schemas.push(Arc::clone(health));
+        self.lock().push(Arc::downgrade(health));
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<Health>> {
-        self.lock().clone()
+    /// What keeps a schema from being used, by each part that knows of something.
+    pub(crate) fn troubles(&self) -> Vec<(&'static str, Fault)> {
+        let parts = self.parts();
+        let troubles = parts
+            .iter()
+            .filter_map(|health| Some((health.schema, health.trouble()?)));
+        troubles.collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Health>>> {
+    /// Whether the database answers and whether it writes, as far as is known, for each schema.
+    pub(crate) fn are_well(&self) -> BTreeMap<&'static str, (bool, bool)> {
+        let mut schemas = BTreeMap::new();
+        for health in self.parts() {
+            let (up, writable) = health.is_well();
+            let schema = schemas.entry(health.schema).or_insert((true, true));
+            *schema = (schema.0 && up, schema.1 && writable);
+        }
+        schemas
+    }
+
+    fn parts(&self) -> Vec<Arc<Health>> {
+        let mut parts = self.lock();
+        parts.retain(|part| part.strong_count() > 0);
+        parts.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Health>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -85,13 +106,13 @@ impl Health {
         }
     }
 
-    /// A read failed, or was refused. The next answer ends that; a refusal to write ends only with a write.
+    /// A read failed, or was refused. The next answer ends that; that nothing is written ends only with a write.
     pub(crate) fn unread(&self, fault: &Fault) {
         if fault.passes() {
             return self.failed(fault);
         }
         if self.state().away.begins(fault) {
-            tracing::error!(schema = self.schema, error = %fault, "the database cannot be read; trying again");
+            tracing::error!(schema = self.schema, error = %fault, "the database cannot be read");
         }
     }
 
@@ -99,9 +120,9 @@ impl Health {
     pub(crate) fn failed(&self, fault: &Fault) {
         let schema = self.schema;
         let mut state = self.state();
-        if fault.passes() && !fault.is_read_only() {
+        if fault.passes() && !fault.is_answer() {
             if state.away.begins(fault) {
-                tracing::warn!(schema, error = %fault, "the database does not answer; trying again");
+                tracing::warn!(schema, error = %fault, "the database does not answer");
             }
         } else if state.refuses.begins(fault) {
             tracing::error!(schema, error = %fault, "the database refuses what is asked of it");
@@ -121,11 +142,6 @@ impl Health {
         if self.state().refuses.ends() {
             tracing::info!(schema = self.schema, "the database writes again");
         }
-    }
-
-    /// Whose tables.
-    pub(crate) fn schema(&self) -> &'static str {
-        self.schema
     }
 
     /// What keeps the database from being used, if anything does.
@@ -181,6 +197,20 @@ mod tests {
         assert_eq!(health.is_well(), (false, true));
         health.answered();
         assert_eq!(health.is_well(), (true, true));
+    }
+
+    #[test]
+    fn a_schema_is_well_when_all_that_is_known_of_it_is() {
+        let schemas = Schemas::default();
+        let (rows, leases) = (Arc::new(Health::of("api")), Arc::new(Health::of("api")));
+        schemas.add(&rows);
+        schemas.add(&leases);
+        rows.failed(&full());
+        leases.wrote();
+        assert_eq!(schemas.are_well(), BTreeMap::from([("api", (true, false))]));
+        assert_eq!(schemas.troubles().len(), 1);
+        drop(rows);
+        assert_eq!(schemas.are_well(), BTreeMap::from([("api", (true, true))]));
     }
 
     #[test]

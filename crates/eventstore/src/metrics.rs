@@ -15,11 +15,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{
-    AppendError, Appended,
-    health::{Health, Schemas},
-    writer::Queue,
-};
+use crate::{AppendError, Appended, health::Schemas, writer::Queue};
 
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -151,20 +147,18 @@ impl fmt::Debug for Answers {
 
 impl Collector for Answers {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let schemas = self.0.all();
+        let schemas = self.0.are_well();
         let up = "Whether the database answered the last question, and did not refuse to be read.";
         let writable = "Whether the database did not refuse the last write.";
-        let gauges: [(_, _, fn(&Health) -> bool); 2] = [
-            ("up", up, |health| health.is_well().0),
-            ("writable", writable, |health| health.is_well().1),
+        let gauges: [(_, _, fn((bool, bool)) -> bool); 2] = [
+            ("up", up, |(up, _)| up),
+            ("writable", writable, |(_, writable)| writable),
         ];
-        for (name, help, is_well) in gauges {
+        for (name, help, which) in gauges {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for health in &schemas {
-                let schema = In {
-                    schema: health.schema(),
-                };
-                ConstGauge::new(i64::from(is_well(health))).encode(family.encode_family(&schema)?)?;
+            for (&schema, &well) in &schemas {
+                let gauge = ConstGauge::new(i64::from(which(well)));
+                gauge.encode(family.encode_family(&In { schema })?)?;
             }
         }
         Ok(())

@@ -198,10 +198,7 @@ impl EventStore {
 
     /// The same of every schema that the process uses: the log's, and those of its [`Derived`](crate::Derived) tables.
     pub fn troubles(&self) -> Vec<(&'static str, Fault)> {
-        let schemas = self.0.schemas.all().into_iter();
-        schemas
-            .filter_map(|health| Some((health.schema(), health.trouble()?)))
-            .collect()
+        self.0.schemas.troubles()
     }
 
     /// Counts how often it was noticed that the log had been replaced by another one (a restore): whatever was derived

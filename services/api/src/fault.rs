@@ -8,23 +8,15 @@ use tiffin_proto::DecodeError;
 
 const READ_AGAIN: &str = "Send the same request again after retryAfterMs.";
 
-/// The store could not be read.
+/// The store could not be read, and has told of it.
 pub(crate) fn read(error: &ReadError) -> Error {
-    if error.passes() {
-        tracing::debug!(%error, "an order could not be read");
-    } else {
-        tracing::warn!(%error, "an order could not be read");
-    }
+    tracing::debug!(%error, "an order could not be read");
     again(READ_AGAIN)
 }
 
-/// The list could not be read.
+/// The list could not be read, of which the store has told, too.
 pub(crate) fn derived(error: &DerivedError) -> Error {
-    if error.passes() {
-        tracing::debug!(%error, "the list of orders could not be read");
-    } else {
-        tracing::warn!(%error, "the list of orders could not be read");
-    }
+    tracing::debug!(%error, "the list of orders could not be read");
     again(READ_AGAIN)
 }
 

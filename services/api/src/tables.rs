@@ -77,7 +77,7 @@ impl Tables {
             Derived::advance(&mut tx, &generation.name(), from, &to).await?;
             tx.commit().await
         };
-        self.derived.within(advancing).await
+        self.derived.writing(advancing).await
     }
 
     /// Writes rows, and leaves the last of them to another transaction. Rows that are written twice do no harm.
@@ -90,7 +90,7 @@ impl Tables {
             && !later.is_empty()
         {
             let writing = async { self.write(generation, now).await?.commit().await };
-            self.derived.within(writing).await?;
+            self.derived.writing(writing).await?;
             rows = later;
         }
         Ok(rows)

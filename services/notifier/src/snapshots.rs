@@ -81,11 +81,8 @@ pub(crate) async fn serve(mut queue: mpsc::Receiver<Wanted>, store: EventStore, 
                 .map(|(order, events)| snapshot(*order, events))
                 .collect(),
             Err(error) => {
-                if error.passes() {
-                    tracing::debug!(%error, streams = names.len(), "cannot read orders' histories");
-                } else {
-                    tracing::warn!(%error, streams = names.len(), "cannot read orders' histories");
-                }
+                // The store has told of it.
+                tracing::debug!(%error, streams = names.len(), "cannot read orders' histories");
                 vec![Err(Unread::Unavailable); orders.len()]
             }
         };

@@ -102,13 +102,13 @@ impl Tables {
             Derived::advance(&mut tx, NAME, from, &to).await?;
             tx.commit().await
         };
-        self.derived.within(advancing).await
+        self.derived.writing(advancing).await
     }
 
     /// Empties the index and sends it back to the beginning of the log; fails with `Fenced` if somebody else has moved
     /// it. It is emptied in parts, so that the lease, which has the same connection, is renewed in between.
     pub(crate) async fn restart(&self, from: &Cursor) -> Result<(), DerivedError> {
-        while self.derived.within(self.empty_a_part(from)).await? > 0 {}
+        while self.derived.writing(self.empty_a_part(from)).await? > 0 {}
         Ok(())
     }
 
@@ -133,7 +133,7 @@ impl Tables {
             write(&mut tx, &[entry]).await?;
             tx.commit().await
         };
-        self.derived.within(repairing).await
+        self.derived.writing(repairing).await
     }
 
     /// The orders that wanted to be woken before `before`, the earliest first, after the one given.
@@ -152,7 +152,7 @@ impl Tables {
                 .bind(to_micros(before)).bind(at).bind(order).bind(i64::from(limit)).fetch_all(&mut **tx).await?);
             Ok(rows)
         };
-        let rows = self.derived.within(reading).await?;
+        let rows = self.derived.reading(reading).await?;
         let overdue = |(order, position, wake_at)| Overdue {
             order: OrderId::new(order),
             position: Position::from_sql(position),
@@ -170,7 +170,7 @@ impl Tables {
             });
             Ok(row.map(Position::from_sql))
         };
-        self.derived.within(reading).await
+        self.derived.reading(reading).await
     }
 
     /// Counts the unfinished orders.
@@ -183,7 +183,7 @@ impl Tables {
             });
             Ok(rows)
         };
-        let rows = self.derived.within(reading).await?;
+        let rows = self.derived.reading(reading).await?;
         Ok(Census {
             parked: rows.iter().map(|(_, _, parked, _)| parked).sum(),
             earliest: rows

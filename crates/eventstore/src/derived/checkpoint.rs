@@ -35,7 +35,7 @@ impl Derived {
             });
             Ok(row)
         };
-        let row = self.within(reading).await?;
+        let row = self.reading(reading).await?;
         Ok(
             row.map_or_else(Checkpoint::default, |(position, event_id, note)| Checkpoint {
                 cursor: Cursor {
@@ -81,7 +81,7 @@ impl Derived {
     /// # Errors
     /// As [`Derived::advance`].
     pub async fn save(&self, name: &str, from: &Cursor, to: &Checkpoint) -> Result<(), DerivedError> {
-        self.within(async {
+        self.writing(async {
             let mut tx = self.begin().await?;
             Self::advance(&mut tx, name, from, to).await?;
             tx.commit().await

@@ -121,13 +121,13 @@ impl Keeper {
             // Whoever holds the lease knows by its end whether it was renewed.
             match timeout_at(until.unwrap_or(asked + TERM), self.take()).await {
                 Ok(Ok(taken)) => {
-                    self.derived.health.wrote();
+                    self.derived.leases.wrote();
                     until = taken.then(|| asked + TERM);
                 }
-                Ok(Err(DerivedError::Unavailable(fault))) => self.derived.health.failed(&fault),
+                Ok(Err(DerivedError::Unavailable(fault))) => self.derived.leases.failed(&fault),
                 // That is of checkpoints.
                 Ok(Err(DerivedError::Fenced(_))) => {}
-                Err(_) => self.derived.health.failed(&Fault::timed_out()),
+                Err(_) => self.derived.leases.failed(&Fault::timed_out()),
             }
             until = until.filter(|until| Instant::now() < *until);
             self.publish(until);

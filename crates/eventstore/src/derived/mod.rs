@@ -33,7 +33,9 @@ pub struct Derived {
     readers: Pool,
     schema: &'static str,
     clock: Arc<Clock>,
+    /// Of what is read and written, and of the leases: neither ends the other's trouble.
     health: Arc<Health>,
+    leases: Arc<Health>,
     /// Keeps other processes away from the file.
     _folder: Option<Arc<DataFolder>>,
 }
@@ -67,6 +69,7 @@ impl Derived {
             store.pools().show(schema, name, pool);
         }
         store.schemas().add(&this.health);
+        store.schemas().add(&this.leases);
         Ok(this)
     }
 
@@ -76,7 +79,7 @@ impl Derived {
         steps: Migrations,
     ) -> Result<Self, OpenError> {
         let clock = store.clock();
-        let health = Arc::new(Health::of(schema));
+        let health = || Arc::new(Health::of(schema));
         match store.database() {
             Database::Sqlite(folder) => {
                 let file = folder.file(schema);
@@ -95,7 +98,8 @@ impl Derived {
                     readers,
                     schema,
                     clock,
-                    health,
+                    health: health(),
+                    leases: health(),
                     _folder: Some(Arc::clone(folder)),
                 })
             }
@@ -114,7 +118,8 @@ impl Derived {
                     readers: pool(postgres::Work::Reading),
                     schema,
                     clock,
-                    health,
+                    health: health(),
+                    leases: health(),
                     _folder: None,
                 })
             }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor, Sqlite, Transaction};
 use tokio::time::timeout;
 
 use super::Derived;
-use crate::{DerivedError, Fault, fault::Backoff, pools::Pool, postgres::Lent};
+use crate::{DerivedError, Fault, fault::Backoff, health::Health, pools::Pool, postgres::Lent};
 
 /// How long a transaction may take to begin. Whoever asks `api` for a list learns of it before the request's time is over
 /// (5 s).
@@ -56,31 +56,56 @@ const READ: Begin = Begin {
 };
 
 impl Derived {
-    /// Bounds what is done in one transaction: a server that fell silent would be waited for until the kernel gives it up,
-    /// which takes a quarter of an hour. A file always answers. What is handed in is moved to the heap: it is large, and
-    /// would be in every future that waits for it.
+    /// Bounds what is read in one transaction, and notes what it comes to: a server that fell silent would be waited for
+    /// until the kernel gives it up, which takes a quarter of an hour. A file always answers. What is handed in is moved to
+    /// the heap: it is large, and would be in every future that waits for it.
     ///
     /// # Errors
-    /// Those of `transaction`, or that the database did not answer in time: whether it was done is unknown.
-    pub fn within<'a, T: 'a>(
+    /// Those of `transaction`, or that the database did not answer in time.
+    pub fn reading<'a, T: 'a>(
         &'a self,
         transaction: impl Future<Output = Result<T, DerivedError>> + Send + 'a,
     ) -> impl Future<Output = Result<T, DerivedError>> + Send + 'a {
+        self.noted(transaction, Health::answered, Health::unread)
+    }
+
+    /// The same for what is written in one transaction. It counts as written if `transaction` succeeds, so it has to
+    /// [commit](Tx::commit).
+    ///
+    /// # Errors
+    /// Those of `transaction`, or that the database did not answer in time: whether it was done is unknown.
+    pub fn writing<'a, T: 'a>(
+        &'a self,
+        transaction: impl Future<Output = Result<T, DerivedError>> + Send + 'a,
+    ) -> impl Future<Output = Result<T, DerivedError>> + Send + 'a {
+        self.noted(transaction, Health::wrote, Health::failed)
+    }
+
+    fn noted<'a, T: 'a>(
+        &'a self,
+        transaction: impl Future<Output = Result<T, DerivedError>> + Send + 'a,
+        done: fn(&Health),
+        failed: fn(&Health, &Fault),
+    ) -> impl Future<Output = Result<T, DerivedError>> + Send + 'a {
         let transaction = Box::pin(transaction);
         async move {
-            if let Pool::Sqlite(_) = self.writer {
-                return transaction.await;
+            let outcome = match self.writer {
+                Pool::Sqlite(_) => transaction.await,
+                Pool::Postgres(_) => timeout(PATIENCE, transaction)
+                    .await
+                    .unwrap_or_else(|_late| Err(Fault::timed_out().into())),
+            };
+            match &outcome {
+                Ok(_) => done(&self.health),
+                Err(DerivedError::Unavailable(fault)) => failed(&self.health, fault),
+                Err(DerivedError::Fenced(_)) => self.health.answered(),
             }
-            timeout(PATIENCE, transaction).await.unwrap_or_else(|_| {
-                let fault = Fault::timed_out();
-                self.health.failed(&fault);
-                Err(fault.into())
-            })
+            outcome
         }
     }
 
-    /// Begins a transaction that writes. There is one at a time in a process: keep it short, and within
-    /// [bounds](Self::within).
+    /// Begins a transaction that writes. There is one at a time in a process: keep it short, and let it be
+    /// [noted](Self::writing).
     ///
     /// # Errors
     /// The database does not answer.
@@ -88,8 +113,7 @@ impl Derived {
         self.patiently(&self.writer, &WRITE).await
     }
 
-    /// Begins a transaction that only reads, and waits for nobody who writes. Keep it within
-    /// [bounds](Self::within), too.
+    /// Begins a transaction that only reads, and waits for nobody who writes. Let it be [noted](Self::reading), too.
     ///
     /// # Errors
     /// The database does not answer.
@@ -104,15 +128,9 @@ impl Derived {
             let left = BEGIN.saturating_sub(start.elapsed());
             let attempt = timeout(left, self.try_begin(pool, begin)).await;
             match attempt.unwrap_or_else(|_late| Err(Fault::timed_out())) {
-                Ok(tx) => {
-                    self.health.answered();
-                    return Ok(tx);
-                }
+                Ok(tx) => return Ok(tx),
                 Err(fault) if fault.passes() && start.elapsed() < BEGIN_PATIENCE => backoff.pause().await,
-                Err(fault) => {
-                    self.health.failed(&fault);
-                    return Err(fault.into());
-                }
+                Err(fault) => return Err(fault.into()),
             }
         }
     }

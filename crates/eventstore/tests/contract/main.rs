@@ -14,6 +14,7 @@ mod grants;
 mod proxy;
 #[cfg(test)]
 mod read;
+mod refused;
 #[cfg(test)]
 mod shared;
 #[cfg(test)]

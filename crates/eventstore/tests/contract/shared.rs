@@ -15,7 +15,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     derived::{at, derived, see, seen},
     proxy::Proxy,
-    world::{World, append, check_log, conflict, cursor, event, exact, grow, on_postgres, start, whole_log},
+    world::{
+        World, append, check_log, conflict, cursor, event, exact, grow, on_postgres, shown, start, whole_log,
+    },
 };
 
 async fn two_stores(world: &World, poll: Duration) -> (EventStore, EventStore) {
@@ -252,6 +254,7 @@ async fn a_server_that_only_reads_is_left_as_soon_as_another_one_writes() {
         troubles.map(|(schema, _)| schema).collect::<Vec<_>>()
     };
     eventually!(troubled(), |schemas| *schemas == ["log", "service"]);
+    assert!(shown(&store).contains("tiffin_database_writable{schema=\"service\"} 0\n"));
     let refused = eventually!(save().await, |saved| saved
         .as_ref()
         .is_err_and(|error| error.to_string().contains("read-only")));

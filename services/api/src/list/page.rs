@@ -28,7 +28,7 @@ impl Orders {
             older,
         } = self
             .list
-            .within(self.entries(listing))
+            .reading(self.entries(listing))
             .await
             .map_err(|error| fault::derived(&error))?;
         let mut orders: Vec<_> = entries.iter().filter_map(view).collect();

@@ -55,7 +55,7 @@ impl Tables {
             });
             Ok(row)
         };
-        let (live, building) = self.derived.within(reading).await?;
+        let (live, building) = self.derived.reading(reading).await?;
         Ok(Generations {
             live: Generation(live),
             building: building.map(Generation),
@@ -71,7 +71,7 @@ impl Tables {
             tx.commit().await?;
             Ok(Generation(building))
         };
-        self.derived.within(beginning).await
+        self.derived.writing(beginning).await
     }
 
     /// Moves the generation that is being built on, as [`Tables::advance`] does, and serves it in place of the one
@@ -99,7 +99,7 @@ impl Tables {
             tx.commit().await?;
             Ok(replaced == 1)
         };
-        self.derived.within(replacing).await
+        self.derived.writing(replacing).await
     }
 
     /// Serves a new generation, which is empty, in place of all there are.
@@ -111,7 +111,7 @@ impl Tables {
             either!(&mut tx, tx => tx.execute(SQL).await.map(drop))?;
             tx.commit().await
         };
-        self.derived.within(beginning).await
+        self.derived.writing(beginning).await
     }
 
     /// Deletes what obsolete generations have left, in small transactions.
@@ -141,7 +141,7 @@ impl Tables {
                 Ok(Some((Generation(generation), first, last)))
             })
         };
-        self.derived.within(looking).await
+        self.derived.reading(looking).await
     }
 
     async fn delete(&self, generation: Generation, low: i64, high: i64) -> Result<(), DerivedError> {
@@ -156,6 +156,6 @@ impl Tables {
             });
             tx.commit().await
         };
-        self.derived.within(deleting).await
+        self.derived.writing(deleting).await
     }
 }

@@ -35,14 +35,14 @@ pub(crate) struct Look(Tx);
 
 impl Tables {
     /// Has a look at the list end in time, or fail.
-    pub(crate) async fn within<T: Send>(
+    pub(crate) async fn reading<T: Send>(
         &self,
         reading: impl Future<Output = Result<T, DerivedError>> + Send,
     ) -> Result<T, DerivedError> {
-        self.derived.within(reading).await
+        self.derived.reading(reading).await
     }
 
-    /// Begins a look at the list. Keep it [within](Self::within) bounds.
+    /// Begins a look at the list. Keep it [bounded](Self::reading).
     pub(crate) async fn look(&self) -> Result<Look, DerivedError> {
         Ok(Look(self.derived.read().await?))
     }
