@@ -148,18 +148,15 @@ impl fmt::Debug for Answers {
 impl Collector for Answers {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let schemas = self.0.are_well();
-        let up = "Whether the database answered the last question, and did not refuse to be read.";
-        let writable = "Whether the database did not refuse the last write.";
-        let gauges: [(_, _, fn((bool, bool)) -> bool); 2] = [
-            ("up", up, |(up, _)| up),
-            ("writable", writable, |(_, writable)| writable),
-        ];
-        for (name, help, which) in gauges {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for (&schema, &well) in &schemas {
-                let gauge = ConstGauge::new(i64::from(which(well)));
-                gauge.encode(family.encode_family(&In { schema })?)?;
-            }
+        let help = "Whether the database answered the last question, and did not refuse to be read.";
+        let mut up = encoder.encode_descriptor("up", help, None, MetricType::Gauge)?;
+        for (&schema, &(answers, _)) in &schemas {
+            ConstGauge::new(i64::from(answers)).encode(up.encode_family(&In { schema })?)?;
+        }
+        let help = "Whether the database did not refuse the last write.";
+        let mut writable = encoder.encode_descriptor("writable", help, None, MetricType::Gauge)?;
+        for (&schema, &(_, writes)) in &schemas {
+            ConstGauge::new(i64::from(writes)).encode(writable.encode_family(&In { schema })?)?;
         }
         Ok(())
     }

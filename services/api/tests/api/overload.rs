@@ -184,11 +184,11 @@ async fn while_one_order_waits_for_its_commit_the_next_is_refused() {
     let api = Arc::new(Api::start_on(url, limits(patient), NO_NATS).await);
     api.some_order().await;
     let in_progress = || shows(&api.metrics(), "tiffin_api_orders_in_progress");
-    let holding = hold(&server, &database).await;
+    let holding = hold(server, &database).await;
     let waiting = placing(&api);
     eventually!(in_progress(), |count| *count > 0.0);
     assert!(is_refused(&place(&api).await));
-    let_go(&server, &database).await;
+    let_go(server, &database).await;
     assert!(!is_refused(&waiting.await.unwrap()));
     assert!(in_progress() < 1.0);
     assert!(!is_refused(&place(&api).await));
@@ -209,13 +209,13 @@ async fn while_commits_pause_those_who_are_few_wait_and_one_more_is_refused() {
     let api = Arc::new(Api::start_on(url, limits(strict), NO_NATS).await);
     api.some_order().await;
     let in_progress = || shows(&api.metrics(), "tiffin_api_orders_in_progress");
-    let holding = hold(&server, &database).await;
+    let holding = hold(server, &database).await;
     let first = placing(&api);
     eventually!(in_progress(), |count| *count > 0.0);
     let second = placing(&api);
     eventually!(in_progress(), |count| *count > 1.0);
     assert!(is_refused(&place(&api).await));
-    let_go(&server, &database).await;
+    let_go(server, &database).await;
     for placed in [first, second] {
         assert!(!is_refused(&placed.await.unwrap()));
     }
