@@ -60,6 +60,9 @@ api: POST /graphql
       notifier: order.updated process
 ";
 
+/// The filter by which docs/tracing.md shows an ordinary order's lines.
+const STEPS_TOO: &str = "info,async_nats=off,sqlx=off,tiffin_api::place=debug,tiffin_orders::saga=debug";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_spans_request_append_publication_step_and_push_through_all_services() {
     let collector = Collector::start("127.0.0.1:0").await.unwrap();
@@ -68,6 +71,7 @@ async fn one_trace_spans_request_append_publication_step_and_push_through_all_se
         environment: vec![
             ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()),
             ("TIFFIN_TRACE_RATIO", "0".to_owned()),
+            ("TIFFIN_LOG", STEPS_TOO.to_owned()),
         ],
         ..Setting::default()
     };
@@ -233,19 +237,22 @@ fn are_of_their_kinds(spans: &[Received]) -> Result<()> {
 
 /// A line about an order names it, its version and its trace; no line says what somebody wrote.
 fn logs_tell_of_the_order_and_of_nobody(stack: &Stack, order: &Value) -> Result<()> {
-    let mut found = 0;
+    let mut told = Vec::new();
     for service in stack.services() {
         let log = service.process.output();
         assert!(!log.contains(CANARY), "{log}");
         for line in log.lines().filter(|line| line.contains(trace_id(PLACING))) {
             let line: Value = serde_json::from_str(line)?;
             assert_eq!(line["order.id"], order["id"], "{line}");
-            assert!(line["order.version"].is_u64(), "{line}");
             assert_eq!(line["trace_id"], trace_id(PLACING), "{line}");
-            found += 1;
+            let message = line["message"].as_str().context("a message")?;
+            let version = line["order.version"].as_u64().context("a version")?;
+            told.push(format!("{message} {version}"));
         }
     }
-    assert_eq!(found, 2, "the order was placed and finished");
+    let placed = ["order placed 1".to_owned()].into_iter();
+    let moved = (1..=5).map(|version| format!("order moved {version}"));
+    assert_eq!(told, placed.chain(moved).collect::<Vec<_>>());
     Ok(())
 }
 
