@@ -63,10 +63,10 @@ impl Fault {
         }
     }
 
-    /// Whether it passes though the database answered: it only reads at the moment, as a standby does until it is promoted,
-    /// or somebody else holds a lock for too long.
+    /// Whether it is what the database answered, be it that it only reads at the moment, as a standby does until it is
+    /// promoted, or that somebody else holds a lock for too long. Any other fault is one of the way there.
     pub(crate) fn is_answer(&self) -> bool {
-        matches!(self.code().as_deref(), Some("25006" | "55P03" | "57014"))
+        !self.passes() || matches!(self.code().as_deref(), Some("25006" | "55P03" | "57014"))
     }
 
     /// What whoever runs the program may do about it, if that is known.
@@ -128,8 +128,8 @@ impl Backoff {
 }
 
 /// Repeats a read for a while: after a restart of the server each pooled connection fails once. What it comes to is
-/// noted, unless whoever asked has gone by then. (Not an async closure: the future of one is not known to be `Send`, so that nobody could read in a task of their
-/// own.)
+/// noted, unless whoever asked has gone by then. (Not an async closure: the future of one is not known to be `Send`, so
+/// that nobody could read in a task of their own.)
 pub(crate) async fn patiently<T, F>(health: &Health, mut read: impl FnMut() -> F) -> Result<T, ReadError>
 where
     F: Future<Output = Result<T, ReadError>>,

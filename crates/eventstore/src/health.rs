@@ -22,8 +22,8 @@ impl Schemas {
         self.lock().push(Arc::downgrade(health));
     }
 
-    /// What keeps a schema from being used, by each part that knows of something.
-    pub(crate) fn troubles(&self) -> Vec<(&'static str, Fault)> {
+    /// What keeps a schema from being used, for each of which that is known.
+    pub(crate) fn troubles(&self) -> BTreeMap<&'static str, Fault> {
         let parts = self.parts();
         let troubles = parts
             .iter()
@@ -106,26 +106,24 @@ impl Health {
         }
     }
 
-    /// A read failed, or was refused. The next answer ends that; that nothing is written ends only with a write.
+    /// A read failed, or was refused. The next answer ends that; whether anything is written does not follow from it.
     pub(crate) fn unread(&self, fault: &Fault) {
-        if fault.passes() {
-            return self.failed(fault);
+        if !self.state().away.begins(fault) {
+            return;
         }
-        if self.state().away.begins(fault) {
+        if fault.is_answer() {
             tracing::error!(schema = self.schema, error = %fault, "the database cannot be read");
+        } else {
+            tracing::warn!(schema = self.schema, error = %fault, "the database does not answer");
         }
     }
 
-    /// A write failed, or was refused, or a transaction that may be one.
+    /// A write failed, or was refused. A refusal ends only with a write.
     pub(crate) fn failed(&self, fault: &Fault) {
-        let schema = self.schema;
-        let mut state = self.state();
-        if fault.passes() && !fault.is_answer() {
-            if state.away.begins(fault) {
-                tracing::warn!(schema, error = %fault, "the database does not answer");
-            }
-        } else if state.refuses.begins(fault) {
-            tracing::error!(schema, error = %fault, "the database refuses what is asked of it");
+        if !fault.is_answer() {
+            self.unread(fault);
+        } else if self.state().refuses.begins(fault) {
+            tracing::error!(schema = self.schema, error = %fault, "the database refuses what is asked of it");
         }
     }
 

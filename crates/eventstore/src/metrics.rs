@@ -153,7 +153,7 @@ impl Collector for Answers {
         for (&schema, &(answers, _)) in &schemas {
             ConstGauge::new(i64::from(answers)).encode(up.encode_family(&In { schema })?)?;
         }
-        let help = "Whether the database did not refuse the last write.";
+        let help = "Whether the database wrote what it was last given, or was not given anything.";
         let mut writable = encoder.encode_descriptor("writable", help, None, MetricType::Gauge)?;
         for (&schema, &(_, writes)) in &schemas {
             ConstGauge::new(i64::from(writes)).encode(writable.encode_family(&In { schema })?)?;

@@ -4,7 +4,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
 use time::OffsetDateTime;
@@ -197,7 +197,7 @@ impl EventStore {
     }
 
     /// The same of every schema that the process uses: the log's, and those of its [`Derived`](crate::Derived) tables.
-    pub fn troubles(&self) -> Vec<(&'static str, Fault)> {
+    pub fn troubles(&self) -> BTreeMap<&'static str, Fault> {
         self.0.schemas.troubles()
     }
 

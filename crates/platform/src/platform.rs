@@ -126,14 +126,11 @@ async fn log(store: EventStore) -> Result<String, String> {
 }
 
 fn writes(store: &EventStore) -> Result<String, String> {
-    let troubles = store.troubles();
-    if troubles.is_empty() {
-        return Ok("no trouble".to_owned());
-    }
-    let told = troubles
-        .iter()
-        .map(|(schema, fault)| format!("{schema}: {fault}"));
-    Err(told.collect::<Vec<_>>().join("; "))
+    let troubles = store.troubles().into_iter();
+    unless_any(
+        "no trouble",
+        troubles.map(|(schema, fault)| format!("{schema}: {fault}")),
+    )
 }
 
 fn nats(bus: &Bus) -> Result<String, String> {
@@ -148,11 +145,20 @@ fn nats(bus: &Bus) -> Result<String, String> {
 
 /// Whether the broker has what the log lost.
 fn broker(bus: &Bus) -> Result<String, String> {
-    let ahead = bus.ahead();
-    if ahead.is_empty() {
-        return Ok("nothing found that the log does not have".to_owned());
+    unless_any(
+        "nothing found that the log does not have",
+        bus.ahead().iter().map(Ahead::to_string),
+    )
+}
+
+/// All that is wrong, if anything is.
+fn unless_any(well: &str, wrong: impl Iterator<Item = String>) -> Result<String, String> {
+    let wrong: Vec<_> = wrong.collect();
+    if wrong.is_empty() {
+        Ok(well.to_owned())
+    } else {
+        Err(wrong.join("; "))
     }
-    Err(ahead.iter().map(Ahead::to_string).collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]

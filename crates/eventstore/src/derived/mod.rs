@@ -33,8 +33,9 @@ pub struct Derived {
     readers: Pool,
     schema: &'static str,
     clock: Arc<Clock>,
-    /// Of what is read and written, and of the leases: neither ends the other's trouble.
+    /// Of what is read and written.
     health: Arc<Health>,
+    /// Of the leases, whose renewal does not end the trouble of anything else.
     leases: Arc<Health>,
     /// Keeps other processes away from the file.
     _folder: Option<Arc<DataFolder>>,

@@ -5,6 +5,8 @@ mod alone;
 #[cfg(test)]
 mod append;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod derived;
 #[cfg(test)]
 mod follow;
@@ -14,6 +16,7 @@ mod grants;
 mod proxy;
 #[cfg(test)]
 mod read;
+#[cfg(test)]
 mod refused;
 #[cfg(test)]
 mod shared;

@@ -1,7 +1,7 @@
-//! What is told of derived tables that cannot be written.
+//! What is told of tables that cannot be read or written.
 
 use sqlx::Executor;
-use tiffin_eventstore::{Derived, DerivedError};
+use tiffin_eventstore::{Derived, DerivedError, EventStore};
 use tiffin_testkit::eventually;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -9,6 +9,12 @@ use crate::{
     derived::derived,
     world::{World, on_postgres, shown},
 };
+
+fn shows(store: &EventStore, gauge: &str, schema: &str, well: u8) -> bool {
+    shown(store).contains(&format!(
+        "tiffin_database_{gauge}{{schema=\"{schema}\"}} {well}\n"
+    ))
+}
 
 async fn write(derived: &Derived) -> Result<(), DerivedError> {
     let writing = async {
@@ -30,9 +36,7 @@ async fn tables_that_refuse_a_write_are_told_of_until_one_succeeds_though_they_a
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let lease = derived.lease("service", "me".into(), &tasks, stop.clone());
     eventually!(lease.held(), |held| *held);
-    let is = |gauge: &str, well: u8| {
-        shown(&store).contains(&format!("tiffin_database_{gauge}{{schema=\"service\"}} {well}\n"))
-    };
+    let is = |gauge, well| shows(&store, gauge, "service", well);
     let mut raw = world.raw_postgres().await;
     let mut renewals = world.raw_postgres().await;
     assert!(is("up", 1) && is("writable", 1));
@@ -58,4 +62,18 @@ async fn tables_that_refuse_a_write_are_told_of_until_one_succeeds_though_they_a
         assert!(is("up", 1) && is("writable", 1), "{allow}: {}", shown(&store));
     }
     stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_a_lock_keeps_from_being_read_is_told_of_until_it_is_read_and_as_nothing_else() {
+    let world = World::postgres().await;
+    let store = world.store().await;
+    let is = |gauge, well| shows(&store, gauge, "log", well);
+    let mut raw = world.raw_postgres().await;
+    raw.execute("BEGIN; LOCK TABLE log.events").await.unwrap();
+    assert!(store.head().await.is_err());
+    assert!(is("up", 0) && is("writable", 1), "{}", shown(&store));
+    raw.execute("ROLLBACK").await.unwrap();
+    store.head().await.unwrap();
+    assert!(is("up", 1) && is("writable", 1), "{}", shown(&store));
 }
