@@ -336,11 +336,16 @@ mod tests {
         assert!(refused(1_001, 9));
         assert!(!refused(250, 10));
         assert!(refused(251, 10));
+    }
+
+    #[test]
+    fn a_database_that_is_away_does_not_pause() {
         let away = Commits {
             well: false,
             ..waiting(Some(Duration::from_millis(251)), 0)
         };
-        assert!(LIMITS.refusal(away, Backlog::default()).is_some());
+        let refusal = LIMITS.refusal(away, Backlog::default());
+        assert_eq!(refusal, Some(Refusal::Commits { well: false }));
     }
 
     #[test]

@@ -150,76 +150,95 @@ async fn a_repeated_order_is_answered_where_a_new_one_is_refused() {
     assert!(is_refused(&api.create(WEB, input("another-one-comes")).await));
 }
 
-/// Lets nobody commit until [`let_go`]: whoever commits takes this lock.
-async fn hold(server: &Postgres, database: &Database) -> JoinHandle<String> {
-    let lock = "DO $$ BEGIN PERFORM pg_advisory_xact_lock(8388345983984919401); \
-                WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'let_go') LOOP PERFORM pg_sleep(0.01); END LOOP; \
-                END $$";
-    let (holder, name) = (server.clone(), database.name.clone());
-    let holding = tokio::spawn(async move { holder.execute(Some(&name), lock.to_owned()).await });
-    let is_locked = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid \
-                     WHERE locktype = 'advisory' AND granted AND datname = current_database()";
-    eventually!(
-        server.execute(Some(&database.name), is_locked.to_owned()).await,
-        |count: &String| count.trim() == "1"
-    );
-    holding
+/// An `api` on PostgreSQL where nobody can commit.
+struct Paused {
+    api: Arc<Api>,
+    database: Database,
+    holding: JoinHandle<String>,
 }
 
-async fn let_go(server: &Postgres, database: &Database) {
-    let table = "CREATE TABLE let_go ()".to_owned();
-    server.execute(Some(&database.name), table).await;
+impl Paused {
+    async fn with(admission: AdmissionLimits) -> Self {
+        let server = Postgres::shared().await;
+        let database = server.database().await;
+        let url = database.url.parse().unwrap();
+        let api = Arc::new(Api::start_on(url, limits(admission), NO_NATS).await);
+        api.some_order().await;
+        // Whoever commits takes this lock, so that nobody can until there is a table `let_go`.
+        let lock = "DO $$ BEGIN PERFORM pg_advisory_xact_lock(8388345983984919401); \
+                    WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'let_go') LOOP PERFORM pg_sleep(0.01); END LOOP; \
+                    END $$";
+        let name = database.name.clone();
+        let holding = tokio::spawn(async move { server.execute(Some(&name), lock.to_owned()).await });
+        let is_locked = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid \
+                         WHERE locktype = 'advisory' AND granted AND datname = current_database()";
+        eventually!(
+            server.execute(Some(&database.name), is_locked.to_owned()).await,
+            |count: &String| count.trim() == "1"
+        );
+        Self {
+            api,
+            database,
+            holding,
+        }
+    }
+
+    /// Orders that wait for their commit; each is in progress before the next is placed.
+    async fn wait(&self, orders: u8) -> Vec<JoinHandle<Reply>> {
+        let mut waiting = Vec::new();
+        for order in 1..=orders {
+            waiting.push(placing(&self.api));
+            eventually!(in_progress(&self.api), |count| *count >= f64::from(order));
+        }
+        waiting
+    }
+
+    /// Lets everybody commit; none of those who waited may have been refused.
+    async fn go_on(self, waiting: Vec<JoinHandle<Reply>>) -> Arc<Api> {
+        let table = "CREATE TABLE let_go ()".to_owned();
+        Postgres::shared()
+            .await
+            .execute(Some(&self.database.name), table)
+            .await;
+        for placed in waiting {
+            assert!(!is_refused(&placed.await.unwrap()));
+        }
+        self.holding.await.unwrap();
+        self.api
+    }
+}
+
+fn in_progress(api: &Api) -> f64 {
+    shows(&api.metrics(), "tiffin_api_orders_in_progress")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_one_order_waits_for_its_commit_the_next_is_refused() {
-    let server = Postgres::shared().await;
-    let database = server.database().await;
-    let patient = AdmissionLimits {
+    let paused = Paused::with(AdmissionLimits {
         write_age: Duration::MAX,
         write_pause: Duration::MAX,
         ..only(1)
-    };
-    let url = database.url.parse().unwrap();
-    let api = Arc::new(Api::start_on(url, limits(patient), NO_NATS).await);
-    api.some_order().await;
-    let in_progress = || shows(&api.metrics(), "tiffin_api_orders_in_progress");
-    let holding = hold(server, &database).await;
-    let waiting = placing(&api);
-    eventually!(in_progress(), |count| *count > 0.0);
-    assert!(is_refused(&place(&api).await));
-    let_go(server, &database).await;
-    assert!(!is_refused(&waiting.await.unwrap()));
-    assert!(in_progress() < 1.0);
+    })
+    .await;
+    let waiting = paused.wait(1).await;
+    assert!(is_refused(&place(&paused.api).await));
+    let api = paused.go_on(waiting).await;
+    assert!(in_progress(&api) < 1.0);
     assert!(!is_refused(&place(&api).await));
-    holding.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_commits_pause_those_who_are_few_wait_and_one_more_is_refused() {
-    let server = Postgres::shared().await;
-    let database = server.database().await;
-    let strict = AdmissionLimits {
+    let paused = Paused::with(AdmissionLimits {
         write_age: Duration::ZERO,
         write_pause: Duration::MAX,
         committed_at_once: 2,
         ..AdmissionLimits::default()
-    };
-    let url = database.url.parse().unwrap();
-    let api = Arc::new(Api::start_on(url, limits(strict), NO_NATS).await);
-    api.some_order().await;
-    let in_progress = || shows(&api.metrics(), "tiffin_api_orders_in_progress");
-    let holding = hold(server, &database).await;
-    let first = placing(&api);
-    eventually!(in_progress(), |count| *count > 0.0);
-    let second = placing(&api);
-    eventually!(in_progress(), |count| *count > 1.0);
-    assert!(is_refused(&place(&api).await));
-    let_go(server, &database).await;
-    for placed in [first, second] {
-        assert!(!is_refused(&placed.await.unwrap()));
-    }
-    holding.await.unwrap();
+    })
+    .await;
+    let waiting = paused.wait(2).await;
+    assert!(is_refused(&place(&paused.api).await));
+    paused.go_on(waiting).await;
 }
 
 #[tokio::test]

@@ -237,7 +237,7 @@ fn after(
     }
 }
 
-/// A line for each step, for who asks for it: at thousands of orders a second they cost as much as a service does.
+/// A line for each step, for who asks for it; what they cost is in docs/performance.md.
 fn tell(id: OrderId, after: &Loaded, span: &Span) {
     let (Some(status), Some(version)) = (after.order.status(), after.order.version()) else {
         return;
