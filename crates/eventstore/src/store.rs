@@ -185,6 +185,13 @@ impl EventStore {
         self.0.tail.nudge(position);
     }
 
+    /// Where the log is followed in this process: waits until the tail has come to a position that another process has
+    /// committed, and has it read at once, so that most events up to there are [`recent`](Self::recent). Does not end if the
+    /// log never comes so far. Where nobody follows, it ends at once: a tail reads nothing for the sake of one event.
+    pub async fn reached(&self, position: Position) {
+        self.0.tail.reached(position).await;
+    }
+
     /// How long the writer's oldest append has been waiting.
     pub fn oldest_waiting(&self) -> Option<Duration> {
         self.0.queue.oldest()

@@ -137,6 +137,18 @@ impl Tail {
         }
     }
 
+    /// Waits until the events up to `position` are known, and has them read at once. In a process in which nobody follows the
+    /// log there is nothing to wait for.
+    pub(crate) async fn reached(&self, position: Position) {
+        if !self.is_followed() {
+            return;
+        }
+        let mut heads = self.head.subscribe();
+        self.nudge(position);
+        // The sender lives as long as the tail.
+        let _position = heads.wait_for(|_told| self.head().position >= position).await;
+    }
+
     /// How often the log was replaced.
     pub(crate) fn generation(&self) -> u64 {
         *self.replaced.borrow()

@@ -4,7 +4,7 @@ use std::{cmp, sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
 
-use super::{Ready, Waiting, Writer};
+use super::{Ready, Waiting, Writer, gather::Last};
 use crate::{
     AppendError, Appended, NewEvent, Position, RecordedEvent, Revision, StreamName,
     backend::{Committed, Entry, Fate, Group},
@@ -65,6 +65,10 @@ impl Writer {
         if let Some(last) = group.last() {
             self.parts.health.wrote();
             self.written = last.cursor();
+            self.last = Last {
+                appends: won.len(),
+                took,
+            };
             self.parts.clock.observe(created_at);
             self.parts.metrics.group_of(group.len(), took);
             self.parts.tail.take_in(&group, self.generation);

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::task::TaskTracker;
 
-use super::{Parts, Writer, queue::Waiting};
+use super::{Parts, Writer, gather::gather, queue::Waiting};
 
 /// Where the writer rests.
 pub(crate) struct Desk {
@@ -58,6 +58,9 @@ impl Desk {
 
     async fn write_at_home(self: Arc<Self>, mut writer: Box<Writer>, mut kept: Vec<Waiting>) {
         loop {
+            if kept.is_empty() {
+                gather(&self.parts.queue, writer.last).await;
+            }
             kept = writer.write(kept).await;
             let news = writer.news();
             if kept.is_empty() && self.parts.queue.is_empty() {

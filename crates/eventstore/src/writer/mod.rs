@@ -2,6 +2,7 @@
 
 mod commit;
 mod desk;
+mod gather;
 mod group;
 mod heads;
 mod queue;
@@ -22,6 +23,7 @@ use crate::{
     tail::Tail,
 };
 pub(crate) use desk::Desk;
+use gather::Last;
 use heads::Heads;
 pub(crate) use queue::Queue;
 use queue::Waiting;
@@ -74,6 +76,7 @@ pub(crate) struct Writer {
     written: Cursor,
     /// How often the log had been replaced when `heads` and `written` were learnt.
     generation: u64,
+    last: Last,
 }
 
 /// However it ends: nobody writes what still waits, and the store is no use any more.
@@ -107,6 +110,7 @@ impl Writer {
             heads: Heads::new(sole),
             written: Cursor::START,
             generation,
+            last: Last::default(),
         }
     }
 

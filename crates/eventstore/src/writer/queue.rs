@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
     group::GroupInMaking,
@@ -47,6 +47,8 @@ pub(crate) type Answer = oneshot::Receiver<Result<Appended, AppendError>>;
 
 pub(crate) struct Queue {
     lanes: Mutex<Lanes>,
+    /// Told whenever so many wait as are waited for.
+    filled: Notify,
     room: [Arc<Semaphore>; 2],
 }
 
@@ -55,7 +57,17 @@ struct Lanes {
     waiting: [VecDeque<Waiting>; 2],
     /// Since when the oldest append waits that the writer has taken and not answered.
     taken: Option<Instant>,
+    /// Whether the last group had no place for some.
+    left: bool,
+    /// How many the writer waits for.
+    enough: usize,
     closed: bool,
+}
+
+impl Lanes {
+    fn len(&self) -> usize {
+        self.waiting.iter().map(VecDeque::len).sum()
+    }
 }
 
 impl Queue {
@@ -64,6 +76,7 @@ impl Queue {
         let room = || Arc::new(Semaphore::new(bytes));
         Self {
             lanes: Mutex::default(),
+            filled: Notify::new(),
             room: [room(), room()],
         }
     }
@@ -95,6 +108,9 @@ impl Queue {
             return Err(AppendError::Closed);
         }
         lanes.waiting[lane].push_back(waiting);
+        if lanes.len() == lanes.enough {
+            self.filled.notify_one();
+        }
         Ok(answer)
     }
 
@@ -106,12 +122,32 @@ impl Queue {
             group.fill_from(lane);
         }
         lanes.taken = group.members().iter().map(|member| member.since).min();
+        lanes.left = lanes.len() > 0;
         group.into_members()
     }
 
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.lanes().waiting.iter().all(VecDeque::is_empty)
+        self.lanes().len() == 0
+    }
+
+    /// How many came since the last group was taken; none if that left some behind, since then the next may have no place for
+    /// more.
+    pub(super) fn arrived(&self) -> usize {
+        let lanes = self.lanes();
+        if lanes.left { 0 } else { lanes.len() }
+    }
+
+    /// Waits until so many wait. Cancel-safe; for one task at a time.
+    pub(super) async fn filled(&self, enough: usize) {
+        let fewer = || {
+            let mut lanes = self.lanes();
+            lanes.enough = enough;
+            lanes.len() < enough
+        };
+        while fewer() {
+            self.filled.notified().await;
+        }
     }
 
     /// How long the oldest unanswered append has been waiting.

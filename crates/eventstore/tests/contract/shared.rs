@@ -63,6 +63,37 @@ async fn a_nudge_brings_what_another_process_committed_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_is_known_to_have_committed_can_be_waited_for() {
+    let world = World::postgres().await;
+    let (mine, other) = two_stores(&world, Duration::from_hours(1)).await;
+    let reached = async |position| timeout(Duration::from_secs(5), mine.reached(Position(position))).await;
+    assert_eq!(
+        reached(1).await,
+        Ok(()),
+        "where nobody follows there is nothing to wait for"
+    );
+    let mut subscription = mine.subscribe(Cursor::START);
+    let first = grow(&other, "r", 1).await;
+    mine.nudge(Position(1));
+    assert_eq!(subscription.next().await.unwrap(), first);
+    let written = grow(&other, "s", 1).await;
+    let mut later = Box::pin(reached(3));
+    assert_eq!(reached(2).await, Ok(()));
+    assert_eq!(
+        mine.recent(cursor(&written)).as_slice(),
+        written,
+        "it is in memory now"
+    );
+    assert!(
+        futures::poll!(&mut later).is_pending(),
+        "nobody has committed that"
+    );
+    grow(&other, "t", 1).await;
+    mine.nudge(Position(3));
+    assert_eq!(later.await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn processes_race_for_a_stream_and_each_revision_has_one_winner() {
     let world = World::postgres().await;
     let (one, two) = two_stores(&world, Duration::from_millis(500)).await;

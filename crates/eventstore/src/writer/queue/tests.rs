@@ -42,7 +42,7 @@ async fn hand_in(queue: &Arc<Queue>, append: Append) -> JoinHandle<Result<Append
 
 impl Queue {
     fn len(&self) -> usize {
-        self.lanes().waiting.iter().map(VecDeque::len).sum()
+        self.lanes().len()
     }
 }
 
@@ -51,6 +51,40 @@ fn streams(group: &[Waiting]) -> Vec<&str> {
         .iter()
         .map(|waiting| waiting.append.stream.as_str())
         .collect()
+}
+
+#[tokio::test]
+async fn it_says_when_as_many_wait_as_are_waited_for() {
+    let queue = Arc::new(Queue::new(0));
+    // What was reached while nobody waited for it does not count.
+    hand_in(&queue, append("a", Urgency::Start, 1, 1)).await;
+    queue.filled(1).await;
+    assert!(futures::poll!(Box::pin(queue.filled(2))).is_pending());
+    hand_in(&queue, append("b", Urgency::Start, 1, 1)).await;
+    queue.take(Vec::new());
+    let mut filled = Box::pin(queue.filled(3));
+    for (stream, urgency) in [("a", Urgency::Start), ("b", Urgency::Continue)] {
+        assert!(futures::poll!(&mut filled).is_pending(), "{stream} is missing");
+        hand_in(&queue, append(stream, urgency, 1, 1)).await;
+    }
+    assert!(futures::poll!(&mut filled).is_pending(), "one is missing");
+    hand_in(&queue, append("c", Urgency::Start, 1, 1)).await;
+    assert!(futures::poll!(&mut filled).is_ready());
+}
+
+#[tokio::test]
+async fn a_group_that_left_some_behind_is_not_to_be_followed_by_a_larger_one() {
+    let queue = Arc::new(Queue::new(0));
+    for stream in ["a", "b", "a"] {
+        hand_in(&queue, append(stream, Urgency::Continue, 1, 1)).await;
+    }
+    assert_eq!(queue.arrived(), 3);
+    assert_eq!(streams(&queue.take(Vec::new())), ["a", "b"]);
+    hand_in(&queue, append("c", Urgency::Continue, 1, 1)).await;
+    assert_eq!(queue.arrived(), 0, "the other of `a` was there before");
+    queue.take(Vec::new());
+    hand_in(&queue, append("a", Urgency::Continue, 1, 1)).await;
+    assert_eq!(queue.arrived(), 1);
 }
 
 #[tokio::test]
