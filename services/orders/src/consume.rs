@@ -1,10 +1,13 @@
 //! New orders as the bus brings them: sooner than their wake-up would.
 
+use std::time::Duration;
+
 use tiffin_bus::{Bus, ConsumerSpec, Delivery, PullConsumer};
 use tiffin_order::{Input, OrderId, Refusal};
 use tiffin_platform::spans;
 use tiffin_proto::{decode_bus, v1};
 use tiffin_trace::{Span, Tracer};
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -12,6 +15,9 @@ use crate::{
     park,
     saga::{Failure, Origin, Outcome, Runner},
 };
+
+/// How long the tail may take to bring an order that is announced. Its stream is read after that.
+const TAIL: Duration = Duration::from_millis(50);
 
 fn spec() -> ConsumerSpec {
     ConsumerSpec {
@@ -50,6 +56,13 @@ impl Starts {
             .filter_map(|(order, _)| order.as_ref().ok().copied())
             .collect();
         let saga = self.runner.saga();
+        let newest = announced
+            .iter()
+            .filter_map(|(_, delivery)| delivery.headers.event());
+        if let Some(newest) = newest.map(|event| event.position).max() {
+            // Whoever follows the log has that from the tail, and is not to read it once more.
+            let _late = timeout(TAIL, saga.store.reached(newest)).await;
+        }
         for (_, delivery) in &announced {
             saga.recall(delivery.headers.event());
         }
