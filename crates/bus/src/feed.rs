@@ -1,4 +1,4 @@
-//! Follows a stream for speed and the log for truth, and misses nothing of either.
+//! Follows a stream for speed and the log for truth, and misses nothing of either while anything is wanted.
 //!
 //! A stream with one writer in log order vouches: a message at a position says that nothing before it is missing, as
 //! long as the stream is the same and no sequence was skipped. The log is read wherever that does not hold, and once
@@ -36,7 +36,7 @@ const PAGE: usize = 256;
 /// Items that may wait for the reader.
 const WAITING: usize = 1024;
 
-/// What a feed brings. An event may come twice, and by either way; none of the log is missed.
+/// What a feed brings. An event may come twice, and by either way; none of the log is missed while it is wanted.
 #[derive(Clone, Debug)]
 pub enum FeedItem {
     /// A message of the stream.
@@ -50,7 +50,7 @@ pub enum FeedItem {
         /// What it belongs to, if that is sampled.
         trace: Option<TraceParent>,
     },
-    /// An event that the log brought, of any kind.
+    /// An event that the log brought, of any kind, while something of the log is wanted.
     Logged(Arc<RecordedEvent>),
     /// The feed begins at the log's head: at its start, and again when the log does not hold what the feed brought.
     /// Forget what was learnt before, and read the log again.
@@ -63,12 +63,19 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Begins to follow `stream` and `store`'s log, until it is dropped or the bus is stopped.
-    pub fn new(bus: &Bus, store: EventStore, stream: &'static str) -> Feed {
+    /// Begins to follow `stream` and `store`'s log, until it is dropped or the bus is stopped. The log is passed over while
+    /// nothing is `wanted`: whoever begins to want something says so first, and then reads what the log has of it.
+    pub fn new(
+        bus: &Bus,
+        store: EventStore,
+        stream: &'static str,
+        wanted: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Feed {
         let (sender, items) = mpsc::channel(WAITING);
         let follower = Follower {
             store,
             stream,
+            wanted: Box::new(wanted),
             items: sender,
             read: Cursor::START,
             vouched: Cursor::START,
@@ -95,6 +102,7 @@ struct Follower {
     bus: Bus,
     store: EventStore,
     stream: &'static str,
+    wanted: Box<dyn Fn() -> bool + Send + Sync>,
     items: mpsc::Sender<FeedItem>,
     /// Up to here the log was read.
     read: Cursor,
@@ -186,6 +194,11 @@ impl Follower {
 
     /// Hands on what the log has after the cursor; `false` if the log could not be read to its head.
     async fn read_log(&mut self) -> Result<bool, Dropped> {
+        match self.pass_over().await {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(error) => return Ok(self.unread(&error)),
+        }
         loop {
             let page = match self.next_page().await {
                 Ok(page) => page,
@@ -194,11 +207,7 @@ impl Follower {
                     self.begin().await?;
                     continue;
                 }
-                // The store has told of it.
-                Err(error) => {
-                    debug!(stream = self.stream, %error, "feed cannot read the log");
-                    return Ok(false);
-                }
+                Err(error) => return Ok(self.unread(&error)),
             };
             if page.is_empty() {
                 return Ok(true);
@@ -210,6 +219,26 @@ impl Follower {
                 (self.read, self.vouched) = (cursor, cursor);
             }
         }
+    }
+
+    /// Goes on at the log's head if nothing is wanted, unless the log ends before what was followed. What is wanted is asked
+    /// for once more when the head is known: whoever wants something from then on finds in the log all that lies before.
+    async fn pass_over(&mut self) -> Result<bool, ReadError> {
+        if (self.wanted)() {
+            return Ok(false);
+        }
+        let head = self.store.head().await?;
+        let passed = head.position >= self.vouched.position && !(self.wanted)();
+        if passed {
+            (self.read, self.vouched) = (head, head);
+        }
+        Ok(passed)
+    }
+
+    /// The log was not read to its head. The store has told of it.
+    fn unread(&self, error: &ReadError) -> bool {
+        debug!(stream = self.stream, %error, "feed cannot read the log");
+        false
     }
 
     /// Reads on from where the stream's messages vouched to. A log that does not hold that counts as replaced: a message

@@ -60,7 +60,7 @@ impl Hub {
         }
     }
 
-    #[cfg(test)]
+    /// Whether nobody watches anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.topics().is_empty()
     }

@@ -74,7 +74,8 @@ pub fn start(
     let (snapshots, queue) = Snapshots::new();
     // These go on while open connections are being closed, and end when the last is.
     let served = CancellationToken::new();
-    let feed = Feed::new(&bus, store.clone(), STREAM);
+    let watched = hub.clone();
+    let feed = Feed::new(&bus, store.clone(), STREAM, move || !watched.is_empty());
     spawn(
         lifecycle,
         "feed",

@@ -2,6 +2,11 @@
 
 use std::{
     collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -34,11 +39,16 @@ impl Seen {
 
 /// Follows from now on.
 async fn follow(world: &World) -> anyhow::Result<watch::Receiver<Seen>> {
-    let mut feed = Feed::new(
-        &world.connected("reader").await?,
-        world.store.clone(),
-        EVENTS.name,
-    );
+    follow_while(world, || true).await
+}
+
+/// Follows from now on, and the log while it is wanted.
+async fn follow_while(
+    world: &World,
+    wanted: impl Fn() -> bool + Send + Sync + 'static,
+) -> anyhow::Result<watch::Receiver<Seen>> {
+    let reader = world.connected("reader").await?;
+    let mut feed = Feed::new(&reader, world.store.clone(), EVENTS.name, wanted);
     let (sender, receiver) = watch::channel(Seen::default());
     tokio::spawn(async move {
         while let Some(item) = feed.next().await {
@@ -176,6 +186,52 @@ async fn without_a_server_the_log_brings_everything() -> anyhow::Result<()> {
     // The feed begins at the log's head of its start.
     seen.clone().wait_for(|seen| seen.resets == 1).await?;
     world.append(2000).await?;
+    complete(&world, &seen).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_which_nothing_is_wanted_is_passed_over_until_something_is() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let (wanted, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let seen = follow_while(&world, {
+        let (wanted, asked) = (wanted.clone(), asked.clone());
+        move || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            wanted.load(Ordering::SeqCst)
+        }
+    })
+    .await?;
+    seen.clone().wait_for(|seen| seen.resets == 1).await?;
+    world.append(100).await?;
+    // It asks twice at each look: with the fourth, one has ended that began after that.
+    let before = asked.load(Ordering::SeqCst);
+    eventually!(asked.load(Ordering::SeqCst), |asked| *asked >= before + 4);
+    wanted.store(true, Ordering::SeqCst);
+    let event = world.append(1).await?[0].id;
+    seen.clone()
+        .wait_for(|seen| seen.logged.contains_key(&event))
+        .await?;
+    assert_eq!(seen.borrow().logged.len(), 1, "what was not wanted was not read");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_wants_something_while_the_log_is_being_passed_over_misses_nothing() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let (appended, waiting) = mpsc::channel::<()>();
+    let waiting = Mutex::new(Some(waiting));
+    // Nothing is wanted until events were appended, and something is when it is asked for once more.
+    let seen = follow_while(&world, move || match waiting.lock().unwrap().take() {
+        Some(waiting) => {
+            tokio::task::block_in_place(|| waiting.recv().unwrap());
+            false
+        }
+        None => true,
+    })
+    .await?;
+    seen.clone().wait_for(|seen| seen.resets == 1).await?;
+    world.append(100).await?;
+    appended.send(())?;
     complete(&world, &seen).await
 }
 

@@ -70,11 +70,8 @@ async fn a_broker_ahead_of_a_restored_database_is_reported_and_gone_on_with() ->
     let bus = world.connected("relay").await?;
     bus.register(&mut registry);
     let _relay = world.relay_on(&bus, "events", "one", EVENTS);
-    let mut feed = Feed::new(
-        &world.connected("reader").await?,
-        world.store.clone(),
-        EVENTS.name,
-    );
+    let reader = world.connected("reader").await?;
+    let mut feed = Feed::new(&reader, world.store.clone(), EVENTS.name, || true);
     assert!(matches!(feed.next().await, Some(FeedItem::Reset)));
     let reset =
         tokio::spawn(async move { while !matches!(feed.next().await, None | Some(FeedItem::Reset)) {} });
