@@ -50,7 +50,7 @@ pub enum FeedItem {
         /// What it belongs to, if that is sampled.
         trace: Option<TraceParent>,
     },
-    /// An event that the log brought, of any kind, while something of the log is wanted.
+    /// An event that the log brought, of any kind.
     Logged(Arc<RecordedEvent>),
     /// The feed begins at the log's head: at its start, and again when the log does not hold what the feed brought.
     /// Forget what was learnt before, and read the log again.

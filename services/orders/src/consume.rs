@@ -51,22 +51,8 @@ impl Starts {
             .into_iter()
             .map(|delivery| (announced(&delivery), delivery))
             .collect();
-        let orders: Vec<_> = announced
-            .iter()
-            .filter_map(|(order, _)| order.as_ref().ok().copied())
-            .collect();
+        self.recall(&announced).await;
         let saga = self.runner.saga();
-        let newest = announced
-            .iter()
-            .filter_map(|(_, delivery)| delivery.headers.event());
-        if let Some(newest) = newest.map(|event| event.position).max() {
-            // Whoever follows the log has that from the tail, and is not to read it once more.
-            let _late = timeout(TAIL, saga.store.reached(newest)).await;
-        }
-        for (_, delivery) in &announced {
-            saga.recall(delivery.headers.event());
-        }
-        saga.preload(&orders).await;
         for (order, delivery) in announced {
             let this = self.clone();
             match order {
@@ -94,6 +80,25 @@ impl Starts {
                 }
             }
         }
+    }
+
+    /// Has the orders in memory: from the tail, which brings them to whoever follows the log, and the others from their streams.
+    async fn recall(&self, announced: &[(Result<OrderId, String>, Delivery)]) {
+        let saga = self.runner.saga();
+        let first = || {
+            announced
+                .iter()
+                .filter_map(|(_, delivery)| delivery.headers.event())
+        };
+        if let Some(newest) = first().map(|event| event.position).max() {
+            let _late = timeout(TAIL, saga.store.reached(newest)).await;
+        }
+        first().for_each(|event| saga.recall(event));
+        let orders: Vec<_> = announced
+            .iter()
+            .filter_map(|(order, _)| order.as_ref().ok().copied())
+            .collect();
+        saga.preload(&orders).await;
     }
 
     /// Acknowledges what is done with. What the database kept from being done comes again; the wake-up that every new

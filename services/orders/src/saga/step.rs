@@ -107,8 +107,8 @@ impl Saga {
 
     /// Keeps a new order as its first event shows it, if that is still in memory. If more has happened to the order, the
     /// next append is refused, and the stream read.
-    pub(crate) fn recall(&self, first: Option<Cursor>) {
-        let Some(first) = first.and_then(|cursor| self.store.recent(cursor)) else {
+    pub(crate) fn recall(&self, first: Cursor) {
+        let Some(first) = self.store.recent(first) else {
             return;
         };
         if first.revision == Revision::FIRST
